@@ -1,0 +1,57 @@
+# `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
+.DEFAULT_GOAL := help
+.PHONY: help run test contract-tests check install migrate lock clean
+
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+UV_VERSION := 0.13.8
+UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/uv/bin/uv)
+INTO   := --quiet --require-hashes --python $(BIN)/python
+LOCK   := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+          --no-annotate --custom-compile-command "make lock"
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
+
+run: $(VENV)/.run  ## serve on http://127.0.0.1:8000 (SQLite, built-in accounts, unless .env says otherwise)
+	@$(BIN)/python -m cli serve
+
+test: check  ## run every check and every test, on SQLite and on PostgreSQL
+	@$(BIN)/python -m pytest
+
+contract-tests: $(VENV)/.dev  ## run the tests of tests/contract only
+	@$(BIN)/python -m pytest tests/contract
+
+check: $(VENV)/.dev  ## format, lint, strict types, the contract, the doors between the rooms
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/openapi-spec-validator openapi/todo.yaml
+	@$(BIN)/lint-imports --no-cache --no-logo | tail -n 2
+
+install: $(VENV)/.dev  ## install everything into .venv
+
+migrate: $(VENV)/.run  ## bring the database of DATABASE_URL to the newest schema, without serving
+	@$(BIN)/python -m cli migrate
+
+lock: $(UV)  ## resolve the dependencies of pyproject.toml anew
+	@$(LOCK) --upgrade --output-file requirements.lock
+	@$(LOCK) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+
+clean:  ## remove what the targets made
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
+
+$(VENV)/.run: requirements.lock | $(BIN)/python $(UV)
+	@$(UV) pip install $(INTO) -r requirements.lock
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.lock | $(BIN)/python $(UV)
+	@$(UV) pip install $(INTO) -r requirements-dev.lock
+	@touch $@ $(VENV)/.run
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@$(PYTHON) -m venv --without-pip $(VENV)
+
+$(VENV)/uv/bin/uv: | $(BIN)/python
+	@$(PYTHON) -m venv $(VENV)/uv && $(VENV)/uv/bin/pip install --quiet uv==$(UV_VERSION)

@@ -1,0 +1,125 @@
+"""Assembles the app: settings, database, security, Connexion and its middlewares."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from connexion import AsyncApp
+from connexion.middleware.context import ContextMiddleware
+from connexion.middleware.lifespan import LifespanMiddleware
+from connexion.middleware.swagger_ui import SwaggerUIMiddleware
+from connexion.options import SwaggerUIOptions
+from connexion.resolver import RelativeResolver
+from starlette.middleware.cors import CORSMiddleware
+
+from contract.paths import AllowedMethods
+from contract.problems import ProblemMiddleware
+from contract.replies import ReplyMiddleware
+from contract.requests import RequestMiddleware
+from contract.routing import PathGuardMiddleware, StrictRoutingMiddleware
+from handlers.context import Services
+from observability import Metrics, ObservabilityMiddleware
+from persistence import schema
+from persistence.database import Database
+from security import keys
+from security.gate import GateMiddleware
+from security.issuer import Issuer
+from security.passwords import Passwords
+from security.tokens import Verifier
+from settings import Settings
+
+CONTRACT = Path(__file__).parent / "openapi" / "todo.yaml"
+FIRST_TRY_S = 5  # how long the start waits for the database before it serves without
+
+SWAGGER_UI = SwaggerUIOptions(
+    serve_spec=False,  # Connexion's would validate the contract anew for each reader
+    spec_path="/openapi.json",
+    swagger_ui_path="/docs",
+    swagger_ui_config={"tryItOutEnabled": True, "persistAuthorization": True, "displayRequestDuration": True},
+)
+
+
+def utc_now() -> datetime:
+    """The clock of a server that is not under test."""
+    return datetime.now(UTC)
+
+
+def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncApp:
+    """The ASGI app. Nothing is connected to before it is started."""
+    document = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
+    database = Database(settings.database_url)
+    services = Services(
+        database=database,
+        passwords=Passwords(),
+        issuer=None if settings.has_outside_issuer else Issuer(database, settings.public_url, clock),
+        metrics=Metrics(),
+        contract_json=orjson.dumps(document),
+        clock=clock,
+    )
+    app = AsyncApp(
+        __name__,
+        lifespan=partial(_lifespan, services, _verifier(settings, services.issuer)),
+        middlewares=_middlewares(settings, services.metrics, document["paths"]),
+        swagger_ui_options=SWAGGER_UI,
+    )
+    app.add_api(CONTRACT, resolver=RelativeResolver("handlers"), max_body_bytes=settings.max_body_bytes)
+    return app
+
+
+def _middlewares(settings: Settings, metrics: Metrics, paths: dict[str, Any]) -> list[Any]:
+    """From the outermost in. Connexion's own validators and error handlers are replaced (see contract/)."""
+    cors = partial(
+        CORSMiddleware,
+        allow_origins=settings.cors_origins,
+        allow_credentials=True,
+        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+        allow_headers=["Authorization", "Content-Type"],
+        expose_headers=["Link", "Location", "X-Request-Id", "Retry-After"],
+    )
+    return [
+        partial(ObservabilityMiddleware, metrics=metrics),
+        cors,
+        partial(ProblemMiddleware, allowed=AllowedMethods(paths)),
+        PathGuardMiddleware,
+        SwaggerUIMiddleware,
+        StrictRoutingMiddleware,
+        GateMiddleware,
+        RequestMiddleware,
+        LifespanMiddleware,
+        ContextMiddleware,
+        ReplyMiddleware,
+    ]
+
+
+def _verifier(settings: Settings, issuer: Issuer | None) -> Verifier:
+    """What makes a token valid: exactly one of three issuers."""
+    if issuer is not None:
+        return Verifier(
+            algorithms=frozenset({"EdDSA"}),
+            find_key=issuer.find_key,
+            issuer=settings.public_url,
+            audience=settings.public_url,
+        )
+    outside = partial(Verifier, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
+    if settings.jwks_url:
+        return outside(algorithms=keys.ALGORITHMS, find_key=keys.KeySet(settings.jwks_url).find)
+    return outside(
+        algorithms=frozenset({"HS256"}), find_key=keys.SharedSecret(settings.better_auth_secret or "").find
+    )
+
+
+@asynccontextmanager
+async def _lifespan(services: Services, verifier: Verifier, _app: Any) -> AsyncIterator[dict[str, Any]]:
+    """Migrate, serve, let go. A database that is away holds the start up no longer than FIRST_TRY_S."""
+    upgrading = asyncio.create_task(schema.keep_trying_to_upgrade(services.database))
+    await asyncio.wait({upgrading}, timeout=FIRST_TRY_S)
+    yield {"services": services, "verifier": verifier}
+    upgrading.cancel()
+    services.passwords.close()
+    await services.database.close()

@@ -1,0 +1,1 @@
+"""What holds requests and answers to openapi/todo.yaml; nothing here knows a task, a token or a table."""

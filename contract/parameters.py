@@ -1,0 +1,67 @@
+"""Path and query parameters: raw text to the values the contract types, strictly."""
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any
+from urllib.parse import parse_qsl
+
+from contract.problems import Fault, NotFound
+from contract.schemas import Schema, Validator
+
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
+
+
+class QueryParameters:
+    """The query parameters of one operation: each declared one at most once, and no other."""
+
+    def __init__(self, parameters: Iterable[Mapping[str, Any]]) -> None:
+        declared = {p["name"]: p for p in parameters if p["in"] == "query"}
+        self._integers = {name for name, p in declared.items() if p["schema"]["type"] == "integer"}
+        self.defaults = {name: p["schema"].get("default") for name, p in declared.items()}
+        self._validator = Validator(_closed_object(declared), "query")
+
+    def parse(self, query_string: bytes) -> tuple[dict[str, Any], list[Fault]]:
+        """Every declared parameter (its default, or None, when absent), and the faults found."""
+        if not query_string:
+            return self.defaults, []
+        try:
+            pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
+        except ValueError:
+            return {}, [_fault("", "encoding")]
+        given = {name: self._typed(name, text) for name, text in pairs}
+        faults = self._validator.faults(given)
+        if len(given) != len(pairs):
+            names = [name for name, _ in pairs]
+            faults += [_fault(f"/{name}", "uniqueItems") for name in self.defaults if names.count(name) > 1]
+        return {**self.defaults, **given}, faults
+
+    def _typed(self, name: str, text: str) -> Any:
+        """The integer that `text` spells, or `text` itself, which then fails its type."""
+        return int(text) if name in self._integers and _INTEGER.fullmatch(text) else text
+
+
+class PathParameters:
+    """The path parameters of one operation. A value outside its schema names nothing: 404."""
+
+    def __init__(self, parameters: Iterable[Mapping[str, Any]]) -> None:
+        declared = {p["name"]: p for p in parameters if p["in"] == "path"}
+        self._validator = Validator(_closed_object(declared), "path")
+
+    def check(self, values: Mapping[str, Any]) -> None:
+        """Raises NotFound when a value breaks its schema."""
+        if self._validator.faults(values):
+            raise NotFound
+
+
+def _closed_object(declared: Mapping[str, Mapping[str, Any]]) -> Schema:
+    schema: Schema = {
+        "type": "object",
+        "properties": {name: p["schema"] for name, p in declared.items()},
+        "additionalProperties": False,
+    }
+    required = [name for name, p in declared.items() if p.get("required")]
+    return schema | ({"required": required} if required else {})  # draft 4 takes no empty list
+
+
+def _fault(pointer: str, keyword: str) -> Fault:
+    return {"in": "query", "pointer": pointer, "keyword": keyword}

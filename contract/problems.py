@@ -1,0 +1,218 @@
+"""Every failure a client can see, one line each, and the one place that renders them (RFC 9457)."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from typing import TypedDict
+
+import orjson
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from contract.paths import AllowedMethods
+
+log = logging.getLogger("todo.problems")
+
+# `in` is a Python keyword, hence the functional form.
+Fault = TypedDict("Fault", {"in": str, "pointer": str, "keyword": str})
+"""Where a request breaks the contract and which rule it breaks; never the value."""
+
+
+class Problem(Exception):
+    """A failure with an answer. `detail` is a sentence for the person calling and never repeats input."""
+
+    status: int = 500
+    code: str = "internal-error"
+    title: str = "The server failed"
+    detail: str = "This is a fault of the server, and is logged. Quote the request id when you report it."
+
+    def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
+        super().__init__(self.code)
+        self.detail = detail or self.detail
+        self.headers = dict(headers or {})
+
+
+class InvalidRequest(Problem):
+    """The request breaks the contract: `faults` lists every place where it does."""
+
+    status, code, title = 400, "invalid-request", "The request does not keep to the contract"
+
+    def __init__(self, faults: Sequence[Fault], detail: str | None = None) -> None:
+        self.faults = list(faults)[:50]  # 50: the contract's maxItems
+        named = ", ".join(f"{f['in']} {f['pointer']}".rstrip() + f": {f['keyword']}" for f in self.faults[:5])
+        super().__init__(detail or f"{named}.")
+
+
+class Unauthenticated(Problem):
+    """No token where one is needed (RFC 6750 3.1: then without an error code)."""
+
+    status, code, title = 401, "unauthenticated", "Sign in first"
+    detail = "Send a bearer token in the Authorization header."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class InvalidToken(Problem):
+    """A token that opens nothing, whatever the cause: one answer for all."""
+
+    status, code, title = 401, "invalid-token", "The token is not valid"
+    detail = "The bearer token is malformed, expired or not meant for this server. Sign in again."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+
+class WrongCredentials(Problem):
+    """A login that failed, whatever the cause."""
+
+    status, code, title = 401, "wrong-credentials", "Email or password is wrong"
+    detail = "No account has this email and password."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+
+
+class Forbidden(Problem):
+    """Another user's path."""
+
+    status, code, title = 403, "forbidden", "This is not yours"
+    detail = "The token opens the tasks of its own user only."
+
+
+class NotFound(Problem):
+    """No such route, or no such task of this user."""
+
+    status, code, title = 404, "not-found", "Not found"
+    detail = "There is nothing here. GET /openapi.json lists every path."
+
+
+class OutsideIssuer(Problem):
+    """Accounts asked for where an outside issuer keeps them."""
+
+    status, code, title = 404, "outside-issuer", "Accounts are kept elsewhere"
+    detail = "An outside issuer signs the tokens of this server. Sign up and log in there."
+
+
+class MethodNotAllowed(Problem):
+    """A path of the contract with a method that it does not have there."""
+
+    status, code, title = 405, "method-not-allowed", "Method not allowed"
+    detail = "The Allow header lists the methods of this path."
+
+
+class EmailTaken(Problem):
+    """A sign-up with the email of an account."""
+
+    status, code, title = 409, "email-taken", "The email is taken"
+    detail = "There is an account with this email. Log in, or sign up with another."
+
+
+class TooLarge(Problem):
+    """A body over the limit."""
+
+    status, code, title = 413, "too-large", "The body is too large"
+
+
+class UnsupportedMediaType(Problem):
+    """A body that is not what the operation takes."""
+
+    status, code, title = 415, "unsupported-media-type", "Unsupported media type"
+    detail = "Send the body as application/json in UTF-8, not compressed."
+
+
+class WeakPassword(Problem):
+    """A password right by schema that may not be used."""
+
+    status, code, title = 422, "weak-password", "Choose another password"
+
+
+class Unavailable(Problem):
+    """What is needed cannot be had now, and is worth another try after `retry_after_s`."""
+
+    status, code, title = 503, "unavailable", "Not available now"
+    detail = "The database cannot be reached. Try again in a moment."
+
+    def __init__(self, detail: str | None = None, *, retry_after_s: int = 2) -> None:
+        super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
+
+
+class HttpProblem(Problem):
+    """A status that Starlette or Connexion raised and the table above does not name."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__("The server could not take this request.")
+        self.status, self.code, self.title = status, "http-error", "The request failed"
+
+
+def body(problem: Problem, request_id: str) -> bytes:
+    """The problem+json document of `problem`."""
+    document: dict[str, object] = {
+        "type": f"urn:todo:problem:{problem.code}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": problem.detail,
+        "request_id": request_id,
+    }
+    if isinstance(problem, InvalidRequest):
+        document["errors"] = problem.faults
+    return orjson.dumps(document)
+
+
+async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
+    """Answer `problem`."""
+    content = body(problem, scope.get("request_id", "unknown"))
+    headers = {
+        "Content-Type": "application/problem+json",
+        "Content-Length": str(len(content)),
+        "Cache-Control": "no-store",
+        "Vary": "Authorization",
+    } | problem.headers
+    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
+    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
+    await send({"type": "http.response.body", "body": content})
+
+
+class ProblemMiddleware:
+    """Turns whatever is raised below it into its one answer.
+
+    It stands where Connexion's two error middlewares stand by default: those echo values, log them, and
+    need a registration for each family of exceptions.
+    """
+
+    def __init__(self, next_app: ASGIApp, *, allowed: AllowedMethods) -> None:
+        self.next_app = next_app
+        self.allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on; answer for what it raises, unless an answer has begun."""
+        if scope["type"] != "http":
+            return await self.next_app(scope, receive, send)
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self.next_app(scope, receive, watch)
+        except Exception as error:
+            if begun:
+                raise
+            await send_problem(self._problem(error, scope), scope, send)
+
+    def _problem(self, error: Exception, scope: Scope) -> Problem:
+        if isinstance(error, Problem):
+            return error
+        if isinstance(error, HTTPException):
+            return self._from_http(error, scope)
+        log.error("unhandled", exc_info=error, extra={"request_id": scope.get("request_id")})
+        return Problem()
+
+    def _from_http(self, error: HTTPException, scope: Scope) -> Problem:
+        if error.status_code == NotFound.status:
+            return NotFound()
+        if error.status_code == MethodNotAllowed.status:
+            allow = self.allowed.on(scope["path"]) or "GET, HEAD"  # the rest is Swagger UI
+            return MethodNotAllowed(headers={"Allow": allow})
+        return HttpProblem(error.status_code)

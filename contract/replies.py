@@ -1,0 +1,73 @@
+"""Calls the handler of an operation and writes its answer, behind Connexion's last middleware."""
+
+import inspect
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import orjson
+from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.operations import AbstractOperation
+from starlette.types import Receive, Scope, Send
+
+Reply = tuple[Any, int, dict[str, str]]
+"""What a handler gives: the body (JSON-ready, bytes as they are, or None), the status, more headers."""
+
+Handler = Callable[..., Awaitable[Reply]]
+
+_PRIVATE = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
+
+
+class ReplyOperation:
+    """One operation's handler, its arguments checked against the contract at start."""
+
+    def __init__(self, operation: AbstractOperation) -> None:
+        self._handler: Handler = operation.function
+        self._media_types = _media_types(operation)
+        self._fixed_headers = _PRIVATE if operation.security else []
+        _check_signature(operation)
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        """Answer with what the handler gives for the arguments that the contract let through."""
+        body, status, headers = await self._handler(**scope["arguments"])
+        content = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
+        raw = [*self._fixed_headers]
+        raw += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+        if body is not None:
+            raw += [(b"content-type", self._media_types[status]), (b"content-length", b"%d" % len(content))]
+        await send({"type": "http.response.start", "status": status, "headers": raw})
+        await send({"type": "http.response.body", "body": content})
+
+
+class ReplyAPI(RoutedAPI):
+    """The handlers of the contract, by operationId."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_paths()
+
+    def make_operation(self, operation: AbstractOperation) -> ReplyOperation:
+        """Called by Connexion for each operation at start."""
+        return ReplyOperation(operation)
+
+
+class ReplyMiddleware(RoutedMiddleware):
+    """Ends the request here. Connexion's own last app rebuilds the handler's decorators every time."""
+
+    api_cls = ReplyAPI
+
+
+def _media_types(operation: AbstractOperation) -> dict[int, bytes]:
+    """The media type of each status that has a body; `utf-8` is said for text, JSON has no charset."""
+    return {
+        int(status): media_type.encode() + (b"; charset=utf-8" if media_type.startswith("text/") else b"")
+        for status, response in operation.responses.items()
+        for media_type in [*response.get("content", {})][:1]
+    }
+
+
+def _check_signature(operation: AbstractOperation) -> None:
+    given = {p["name"] for p in operation.parameters if p["in"] in {"path", "query"}}
+    given |= {"body"} if operation.request_body else set()
+    taken = set(inspect.signature(operation.function).parameters)
+    if given != taken:
+        raise TypeError(f"{operation.operation_id} takes {sorted(taken)}; the contract gives {sorted(given)}")

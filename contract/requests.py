@@ -1,0 +1,54 @@
+"""Holds each request to the operation of the contract that it names, in Connexion's validation slot."""
+
+from typing import Any
+
+from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.operations import AbstractOperation
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contract.bodies import JsonBody
+from contract.parameters import PathParameters, QueryParameters
+from contract.problems import InvalidRequest
+
+
+class RequestOperation:
+    """One operation, compiled at start. Leaves the handler's arguments in `scope["arguments"]`."""
+
+    def __init__(self, operation: AbstractOperation, next_app: ASGIApp, max_body_bytes: int) -> None:
+        self._next_app = next_app
+        self._path = PathParameters(operation.parameters)
+        self._query = QueryParameters(operation.parameters)
+        self._body = JsonBody(operation.request_body, max_body_bytes) if operation.request_body else None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises InvalidRequest with every fault of query and body, NotFound for one of the path."""
+        path = scope["path_params"]
+        self._path.check(path)
+        arguments, faults = self._query.parse(scope["query_string"])
+        arguments = {**arguments, **path}
+        if self._body is not None:
+            arguments["body"], body_faults = await self._body.read(scope, receive)
+            faults = faults + body_faults
+        if faults:
+            raise InvalidRequest(faults)
+        scope["arguments"] = arguments
+        await self._next_app(scope, receive, send)
+
+
+class RequestAPI(RoutedAPI):
+    """The operations of the contract, by operationId."""
+
+    def __init__(self, *args: Any, max_body_bytes: int, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._max_body_bytes = max_body_bytes
+        self.add_paths()
+
+    def make_operation(self, operation: AbstractOperation) -> RequestOperation:
+        """Called by Connexion for each operation at start."""
+        return RequestOperation(operation, self.next_app, self._max_body_bytes)
+
+
+class RequestMiddleware(RoutedMiddleware):
+    """Stands where Connexion's RequestValidationMiddleware stands, which compiles anew for each request."""
+
+    api_cls = RequestAPI

@@ -1,0 +1,74 @@
+"""JSON as RFC 8259 and I-JSON (RFC 7493) mean it: one meaning for every reader, or none."""
+
+import json
+import re
+from typing import Any, NoReturn
+
+from contract.problems import InvalidRequest
+
+MAX_DEPTH = 32  # the contract's bodies are one level deep; Python's own limit is the C stack
+MAX_DIGITS = 40  # int64 has 19; beyond a few thousand Python's int() itself refuses
+
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]|[0-9]{%d,}' % MAX_DIGITS, re.DOTALL)
+_ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
+
+
+def loads(raw: bytes) -> Any:
+    """The value of `raw`.
+
+    Raises InvalidRequest for what is not JSON in UTF-8, and for duplicate members, NaN and infinities,
+    NUL, lone surrogates, nesting over MAX_DEPTH and numbers over MAX_DIGITS: all of them are read
+    differently by different parsers, or break what comes after.
+    """
+    _check_size(raw)
+    try:
+        value = _DECODER.decode(raw.decode("utf-8"))
+    except ValueError:
+        raise malformed() from None
+    if _ESCAPE.search(raw):
+        _check_text(value)
+    return value
+
+
+def malformed() -> InvalidRequest:
+    """The one answer for a body that is not strict JSON."""
+    return InvalidRequest(
+        [{"in": "body", "pointer": "", "keyword": "json"}],
+        "The body is not valid JSON in UTF-8 without duplicate members, NUL or lone surrogates.",
+    )
+
+
+def _check_size(raw: bytes) -> None:
+    depth = 0
+    for match in _STRUCTURE.finditer(raw):
+        token = match[0][:1]
+        if token.isdigit():
+            raise malformed()
+        depth += (token in b"[{") - (token in b"]}")
+        if depth > MAX_DEPTH:
+            raise malformed()
+
+
+def _check_text(value: Any) -> None:
+    """Refuse NUL and lone surrogates, which only an escape can bring in."""
+    text = json.dumps(value, ensure_ascii=False)
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise malformed() from None
+    if "\\u0000" in text:
+        raise malformed()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise ValueError("duplicate member")
+    return members
+
+
+def _constant(_name: str) -> NoReturn:
+    raise ValueError("NaN or infinity")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)

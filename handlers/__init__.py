@@ -1,0 +1,1 @@
+"""One function per operation of the contract: open, ask, represent. No SQL, no try, no environment."""

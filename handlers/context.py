@@ -1,0 +1,48 @@
+"""What a handler reaches of the running app."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+
+from connexion.context import scope
+
+from contract.problems import OutsideIssuer
+from observability import Metrics
+from persistence.database import Database
+from security.issuer import Issuer
+from security.passwords import Passwords
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    """What app.py assembles once. `issuer` is None when an outside issuer signs the tokens."""
+
+    database: Database
+    passwords: Passwords
+    issuer: Issuer | None
+    metrics: Metrics
+    contract_json: bytes
+    clock: Callable[[], datetime]
+
+
+def services() -> Services:
+    """Those of the app that serves the current request."""
+    return cast(Services, scope["state"]["services"])
+
+
+def database() -> Database:
+    """The data."""
+    return services().database
+
+
+def now() -> datetime:
+    """The time, in UTC."""
+    return services().clock()
+
+
+def issuer() -> Issuer:
+    """The built-in issuer. Raises OutsideIssuer when there is none."""
+    if (built_in := services().issuer) is None:
+        raise OutsideIssuer
+    return built_in

@@ -1,0 +1,70 @@
+"""Opaque cursors: where in a list the next page begins, good for that list only."""
+
+import base64
+import hashlib
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import orjson
+
+from contract.problems import InvalidRequest
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_MAX_ID = 2**63 - 1
+
+
+class ListIdentity(NamedTuple):
+    """What makes one list another than the next."""
+
+    owner: str
+    status: str
+    sort: str
+    order: str
+
+
+class Position(NamedTuple):
+    """The last task of a page: its value in the sort column, and its id."""
+
+    value: datetime | str
+    task_id: int
+
+
+def encode(position: Position, of: ListIdentity) -> str:
+    """The cursor behind `position`."""
+    value = position.value
+    packed = value if isinstance(value, str) else (value - _EPOCH) // _MICROSECOND
+    content = orjson.dumps([packed, position.task_id, _digest(of)])
+    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+
+
+def decode(cursor: str, of: ListIdentity) -> Position:
+    """The position behind `cursor`. Raises InvalidRequest when it is not one of this very list."""
+    try:
+        content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
+        packed, task_id, digest = orjson.loads(content)
+        if digest != _digest(of) or type(task_id) is not int or not 0 < task_id <= _MAX_ID:
+            raise ValueError("another list's")
+        return Position(_title(packed) if of.sort == "title" else _time(packed), task_id)
+    except (ValueError, TypeError, OverflowError):
+        raise InvalidRequest(
+            [{"in": "query", "pointer": "/cursor", "keyword": "cursor"}],
+            "The cursor is not one of this list: take it from the Link header of the page before.",
+        ) from None
+
+
+def _title(packed: Any) -> str:
+    if not isinstance(packed, str) or "\0" in packed:
+        raise ValueError("no title")
+    return packed
+
+
+def _time(packed: Any) -> datetime:
+    if type(packed) is not int:
+        raise ValueError("no time")
+    return _EPOCH + packed * _MICROSECOND
+
+
+def _digest(of: ListIdentity) -> str:
+    """Ties a cursor to its list. It need not be secret: a forged one still lists only the owner's tasks."""
+    return hashlib.sha256("\n".join(of).encode()).hexdigest()[:16]

@@ -1,0 +1,75 @@
+"""SQLAlchemy engines as this project uses them: autocommit, bounded waits, no value in an error."""
+
+from typing import Any
+
+from sqlalchemy import URL, Connection, event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+SQLITE_PRAGMAS = (
+    "PRAGMA journal_mode = WAL",  # readers do not wait for the writer
+    "PRAGMA synchronous = FULL",  # an acknowledged write survives a power failure
+    "PRAGMA foreign_keys = ON",
+    "PRAGMA busy_timeout = 3000",  # ms; below the 5 s within which a failure is answered
+)
+
+# https://www.postgresql.org/docs/current/libpq-connect.html; seconds, tcp_user_timeout in ms
+POSTGRESQL_CONNECT = {
+    "connect_timeout": 3,
+    "keepalives_idle": 30,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+    "prepare_threshold": None,  # a pooler in transaction mode gives wrong rows with prepared statements
+}
+
+
+def create(url: URL) -> AsyncEngine:
+    """An engine that commits each statement by itself: one round trip where BEGIN and COMMIT make three."""
+    if url.get_backend_name() == "sqlite":
+        return _sqlite(url)
+    return create_async_engine(
+        url.set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
+        skip_autocommit_rollback=True,
+        hide_parameters=True,
+        connect_args=POSTGRESQL_CONNECT,
+        pool_size=10,
+        max_overflow=0,
+        pool_timeout=3,
+        pool_pre_ping=True,  # Neon and poolers close idle connections
+        pool_recycle=240,  # Neon suspends after 300 s
+        pool_use_lifo=True,  # so that a quiet server lets connections go
+    )
+
+
+def _sqlite(url: URL) -> AsyncEngine:
+    engine = create_async_engine(
+        url.set(drivername="sqlite+aiosqlite"),
+        isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
+        pool_size=5,
+        max_overflow=0,
+        pool_timeout=3,
+    )
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def prepare(connection: Any, _record: Any) -> None:
+        cursor = connection.cursor()
+        for pragma in SQLITE_PRAGMAS:
+            cursor.execute(pragma)
+        cursor.close()
+
+    return engine
+
+
+def transactional(engine: AsyncEngine) -> AsyncEngine:
+    """The same pool, with BEGIN before the first statement and COMMIT after the last."""
+    if engine.dialect.name != "sqlite":
+        return engine.execution_options(isolation_level="READ COMMITTED")
+    with_begin = engine.execution_options(isolation_level="SERIALIZABLE")
+
+    @event.listens_for(with_begin.sync_engine, "begin")
+    def begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return with_begin

@@ -1,0 +1,63 @@
+"""Users, tasks, the built-in issuer's keys."""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+USERS = """
+CREATE TABLE users (
+    id text PRIMARY KEY,
+    email text CONSTRAINT users_email_key UNIQUE,
+    password_hash text,
+    created_at {timestamp} NOT NULL
+)
+"""
+
+# PostgreSQL: the key begins with the user, so that the data can be distributed by it.
+TASKS_POSTGRESQL = """
+CREATE TABLE tasks (
+    user_id text NOT NULL CONSTRAINT tasks_user_id_fkey REFERENCES users (id) ON DELETE CASCADE,
+    id bigint GENERATED ALWAYS AS IDENTITY,
+    title text COLLATE "C" NOT NULL,
+    description text,
+    completed boolean NOT NULL,
+    created_at timestamptz NOT NULL,
+    updated_at timestamptz NOT NULL,
+    PRIMARY KEY (user_id, id)
+)
+"""
+
+# AUTOINCREMENT: the id of a deleted task is never given again.
+TASKS_SQLITE = """
+CREATE TABLE tasks (
+    id integer PRIMARY KEY AUTOINCREMENT,
+    user_id text NOT NULL CONSTRAINT tasks_user_id_fkey REFERENCES users (id) ON DELETE CASCADE,
+    title text NOT NULL,
+    description text,
+    completed boolean NOT NULL,
+    created_at datetime NOT NULL,
+    updated_at datetime NOT NULL
+)
+"""
+
+SIGNING_KEYS = """
+CREATE TABLE signing_keys (
+    number integer PRIMARY KEY,
+    kid text NOT NULL,
+    private_jwk text NOT NULL,
+    created_at {timestamp} NOT NULL
+)
+"""
+
+
+def upgrade() -> None:
+    """Make everything. Each list order has its index, with and without the status filter."""
+    is_postgresql = op.get_context().dialect.name == "postgresql"
+    timestamp = "timestamptz" if is_postgresql else "datetime"
+    op.execute(USERS.format(timestamp=timestamp))
+    op.execute(TASKS_POSTGRESQL if is_postgresql else TASKS_SQLITE)
+    op.execute(SIGNING_KEYS.format(timestamp=timestamp))
+    for column in ("created_at", "updated_at", "title"):
+        op.execute(f"CREATE INDEX tasks_by_{column} ON tasks (user_id, {column}, id)")
+        op.execute(f"CREATE INDEX tasks_by_status_{column} ON tasks (user_id, completed, {column}, id)")

@@ -1,0 +1,26 @@
+"""Statements on the built-in issuer's keys, which every worker and machine shares."""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import insert, select
+
+from persistence.database import Database, Row
+from persistence.failures import ConstraintViolated
+from persistence.tables import signing_keys
+
+_ALL = select(signing_keys).order_by(signing_keys.c.number.desc())
+_INSERT = insert(signing_keys)
+
+
+async def newest_first(db: Database) -> Sequence[Row]:
+    """Every key."""
+    return await db.fetch_all(_ALL, {})
+
+
+async def add(db: Database, number: int, *, kid: str, private_jwk: str, now: datetime) -> None:
+    """Store key `number`, unless another server was first."""
+    values = {"number": number, "kid": kid, "private_jwk": private_jwk, "created_at": now}
+    with suppress(ConstraintViolated):
+        await db.execute(_INSERT, values)

@@ -1,0 +1,39 @@
+"""Statements on users."""
+
+from contextlib import suppress
+from datetime import datetime
+
+from sqlalchemy import bindparam, insert, select
+
+from contract.problems import EmailTaken
+from persistence.database import Database, Row
+from persistence.failures import ConstraintViolated
+from persistence.tables import users
+
+_INSERT = insert(users).returning(users)
+_BY_EMAIL = select(users).where(users.c.email == bindparam("email"))
+_PROVISION = insert(users).values(id=bindparam("id"), created_at=bindparam("now"))
+
+
+async def create(db: Database, user_id: str, *, email: str, password_hash: str, now: datetime) -> Row:
+    """The new account. `email` is normalised already. Raises EmailTaken."""
+    values = {"id": user_id, "email": email, "password_hash": password_hash, "created_at": now}
+    try:
+        row = await db.fetch_one(_INSERT, values)
+    except ConstraintViolated as violated:
+        if violated.name == "users_email_key":
+            raise EmailTaken from None
+        raise
+    assert row is not None  # INSERT ... RETURNING gives its row
+    return row
+
+
+async def find_by_email(db: Database, email: str) -> Row | None:
+    """The account with this normalised email."""
+    return await db.fetch_one(_BY_EMAIL, {"email": email})
+
+
+async def provision(db: Database, owner: str, *, now: datetime) -> None:
+    """Make sure that an outside issuer's user has a row for tasks to refer to."""
+    with suppress(ConstraintViolated):
+        await db.execute(_PROVISION, {"id": owner, "now": now})

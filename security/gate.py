@@ -1,0 +1,82 @@
+"""Lets a request through to its operation only with what the contract's `security` asks for.
+
+It stands in Connexion's security slot and runs the hook that the scheme names in `x-bearerInfoFunc`.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
+from connexion.operations import AbstractOperation
+from connexion.utils import get_function_from_name
+from starlette.requests import Request
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contract.problems import InvalidToken, Unauthenticated
+
+Hook = Callable[[str, Request], Awaitable[dict[str, Any]]]
+
+
+class UnsecuredOwnerError(Exception):
+    """The contract has an operation on a user's path that asks for no token. The server does not start."""
+
+
+class GateOperation:
+    """One operation of the contract: open to all, or behind a hook."""
+
+    def __init__(self, operation: AbstractOperation, next_app: ASGIApp) -> None:
+        self._next_app = next_app
+        self._hook = _hook(operation)
+        if self._hook is None and "{user_id}" in operation.path:
+            raise UnsecuredOwnerError(f"{operation.method} {operation.path} has {{user_id}} but no security")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises what the hook raises; Unauthenticated when there is no token to show it."""
+        if self._hook is not None:
+            info = await self._hook(bearer_token(scope), Request(scope))
+            scope["extensions"].setdefault("connexion_context", {}).update(user=info["sub"], token_info=info)
+        await self._next_app(scope, receive, send)
+
+
+class GateAPI(RoutedAPI):
+    """The gates of the contract, by operationId."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.add_paths()
+
+    def make_operation(self, operation: AbstractOperation) -> GateOperation:
+        """Called by Connexion for each operation at start."""
+        return GateOperation(operation, self.next_app)
+
+
+class GateMiddleware(RoutedMiddleware):
+    """Stands where Connexion's SecurityMiddleware stands, which looks the hook up anew for each request."""
+
+    api_cls = GateAPI
+
+
+def bearer_token(scope: Scope) -> str:
+    """The token of the one Authorization header (RFC 6750 2.1; the scheme in any case).
+
+    Raises Unauthenticated without such a header or with another scheme, InvalidToken for two of them.
+    """
+    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    if not values:
+        raise Unauthenticated
+    if len(values) > 1:
+        raise InvalidToken
+    scheme, _, token = values[0].partition(b" ")
+    if scheme.lower() != b"bearer":
+        raise Unauthenticated
+    return str(token.strip().decode("latin-1"))
+
+
+def _hook(operation: AbstractOperation) -> Hook | None:
+    """The hook of an operation's only scheme; None when it is open to all."""
+    if not operation.security:
+        return None
+    [requirement] = operation.security
+    [scheme] = requirement
+    hook: Hook = get_function_from_name(operation.security_schemes[scheme]["x-bearerInfoFunc"])
+    return hook

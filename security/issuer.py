@@ -1,0 +1,76 @@
+"""The built-in issuer: signs this server's own tokens with a key that all its workers and machines share."""
+
+import json
+import secrets
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from typing import Any
+
+import jwt
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from jwt.algorithms import OKPAlgorithm
+
+from persistence import signing_keys
+from persistence.database import Database
+
+LIFETIME = timedelta(minutes=15)
+RELOAD_AFTER = timedelta(seconds=2)  # the least time between two looks for a kid that is not known
+
+
+class Issuer:
+    """Signs for `origin`, which is both `iss` and `aud` of its tokens."""
+
+    def __init__(self, database: Database, origin: str, clock: Callable[[], datetime]) -> None:
+        self._database = database
+        self._origin = origin
+        self._clock = clock
+        self._jwks: list[dict[str, Any]] = []  # private, newest first
+        self._loaded_at: datetime | None = None
+
+    async def token(self, user_id: str) -> str:
+        """A token of `user_id`, valid for LIFETIME."""
+        newest = (await self._private_jwks())[0]
+        now = self._clock()
+        claims = {"sub": user_id, "iss": self._origin, "aud": self._origin, "iat": now, "exp": now + LIFETIME}
+        return jwt.encode(claims, jwt.PyJWK(newest, "EdDSA"), headers={"kid": newest["kid"]})
+
+    async def public_jwks(self) -> list[dict[str, Any]]:
+        """The public halves, newest first."""
+        return [_public(jwk) for jwk in await self._private_jwks()]
+
+    async def find_key(self, kid: str | None) -> jwt.PyJWK | None:
+        """The public key named `kid`; another server may have made it a moment ago."""
+        await self._private_jwks()
+        if kid not in self._keys and self._is_reload_due():
+            await self._load()
+        return self._keys.get(kid)
+
+    def _is_reload_due(self) -> bool:
+        return self._loaded_at is None or self._clock() - self._loaded_at > RELOAD_AFTER
+
+    async def _private_jwks(self) -> list[dict[str, Any]]:
+        if not self._jwks:
+            await self._load()
+        return self._jwks
+
+    async def _load(self) -> None:
+        """Read the keys; make the first one where there is none."""
+        rows = await signing_keys.newest_first(self._database)
+        if not rows:
+            kid, private_jwk = _new_key()
+            await signing_keys.add(self._database, 1, kid=kid, private_jwk=private_jwk, now=self._clock())
+            rows = await signing_keys.newest_first(self._database)
+        self._jwks = [json.loads(row.private_jwk) for row in rows]
+        self._keys = {jwk["kid"]: jwt.PyJWK(_public(jwk)) for jwk in self._jwks}
+        self._loaded_at = self._clock()
+
+
+def _new_key() -> tuple[str, str]:
+    """A kid and a new Ed25519 key, private half included, as a JWK (RFC 8037)."""
+    kid = secrets.token_hex(8)
+    jwk = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
+    return kid, json.dumps({**jwk, "kid": kid})
+
+
+def _public(jwk: dict[str, Any]) -> dict[str, Any]:
+    return {name: jwk[name] for name in ("kty", "crv", "x", "kid")} | {"alg": "EdDSA", "use": "sig"}

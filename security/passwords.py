@@ -1,0 +1,72 @@
+"""Passwords: which may be chosen, and bcrypt off the event loop in a bounded pool (OWASP ASVS 6.2)."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
+from typing import TypeVar
+
+import bcrypt
+
+from contract.problems import Unavailable, WeakPassword, WrongCredentials
+
+T = TypeVar("T")
+
+ROUNDS = 12  # about 235 ms on one core
+MAX_BYTES = 72  # all that bcrypt reads; cutting off silently would make two passwords one
+# Hashing may take half of the cores, so that a storm of logins leaves the rest to everyone else.
+THREADS = max(1, (os.cpu_count() or 1) // 2)
+MAX_WAITING = 16 * THREADS  # about 4 s of waiting, then 503
+
+
+class Passwords:
+    """Hashes and compares, THREADS at a time."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bcrypt")
+        self._waiting = 0
+        # Compared where there is no account, so that its absence takes as long as a wrong password.
+        self._no_account = self._threads.submit(_hash, os.urandom(16).hex().encode())
+
+    async def hash(self, password: str) -> str:
+        """The bcrypt hash. Raises WeakPassword, and Unavailable when too many wait."""
+        encoded = password.encode()
+        if len(encoded) > MAX_BYTES:
+            raise WeakPassword(f"The password may be at most {MAX_BYTES} bytes of UTF-8.")
+        if password.lower() in _common_passwords():
+            raise WeakPassword("This password is among the most commonly used ones.")
+        return (await self._run(partial(_hash, encoded))).decode()
+
+    async def check(self, password: str, password_hash: str | None) -> None:
+        """Raises WrongCredentials unless they belong together; None never does. One bcrypt either way."""
+        encoded = password.encode()
+        known = password_hash.encode() if password_hash else await asyncio.wrap_future(self._no_account)
+        is_right = await self._run(partial(bcrypt.checkpw, encoded[:MAX_BYTES], known))
+        if not is_right or password_hash is None or len(encoded) > MAX_BYTES:
+            raise WrongCredentials
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        if self._waiting >= MAX_WAITING + THREADS:
+            raise Unavailable("Too many are logging in. Try again in a moment.", retry_after_s=5)
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+        finally:
+            self._waiting -= 1
+
+    def close(self) -> None:
+        """Let the threads go when their work is done."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+def _hash(password: bytes) -> bytes:
+    return bcrypt.hashpw(password, bcrypt.gensalt(ROUNDS))
+
+
+@cache
+def _common_passwords() -> frozenset[str]:
+    """The 30,000 most used passwords, in lower case; read on the first sign-up."""
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - 50 ms and 12 MB, if ever needed
+
+    return frozenset(FREQUENCY_LISTS["passwords"])

@@ -1,0 +1,111 @@
+"""Verifies a JSON Web Token strictly (RFC 7519, RFC 8725): what PyJWT lets through is refused around it."""
+
+import base64
+import binascii
+import re
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+import jwt
+
+from contract import strict_json
+from contract.problems import InvalidRequest, InvalidToken
+
+MAX_TOKEN_BYTES = 16 * 1024  # Better Auth puts the whole user row into it
+MAX_LIFETIME_S = 366 * 24 * 3600  # no issuer means a token for longer; it catches exp in milliseconds
+LEEWAY_S = 30
+
+# Header members that change what is signed or where the key comes from (RFC 7515 4.1, RFC 7797).
+_FOREIGN_MEMBERS = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
+_TYPES = frozenset({None, "JWT", "at+jwt"})  # not better-auth.session-cache+jwt, signed with the same keys
+_USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@|:-]{0,127}")  # the contract's UserId
+
+KeyFinder = Callable[[str | None], Awaitable[jwt.PyJWK | None]]
+"""The key with this `kid`, or None. It may raise Unavailable: not knowing is no reason for a 401."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verifier:
+    """What makes a token valid here. `issuer` or `audience` None: not compared."""
+
+    algorithms: frozenset[str]
+    find_key: KeyFinder
+    issuer: str | None = None
+    audience: str | None = None
+
+    async def verify(self, token: str) -> dict[str, Any]:
+        """The claims. Raises InvalidToken for every fault alike."""
+        header, payload = _parse(token)
+        self._check_header(header)
+        _check_claims(payload)
+        key = await self.find_key(header.get("kid"))
+        if key is None:
+            raise InvalidToken
+        return self._decode(token, key, header["alg"])
+
+    def _check_header(self, header: dict[str, Any]) -> None:
+        kid = header.get("kid")
+        if (
+            header.get("alg") not in self.algorithms
+            or header.get("typ") not in _TYPES
+            or not _FOREIGN_MEMBERS.isdisjoint(header)
+            or not (kid is None or (isinstance(kid, str) and len(kid) <= 255))
+        ):
+            raise InvalidToken
+
+    def _decode(self, token: str, key: jwt.PyJWK, algorithm: str) -> dict[str, Any]:
+        try:
+            claims: dict[str, Any] = jwt.decode(
+                token,
+                key,
+                algorithms=[algorithm],
+                issuer=self.issuer,
+                audience=self.audience,
+                leeway=LEEWAY_S,
+                options={"require": ["exp", "sub"], "verify_aud": self.audience is not None},
+            )
+        except (jwt.PyJWTError, TypeError, ValueError):  # PyJWT lets the last two out for odd input
+            raise InvalidToken from None
+        return claims
+
+
+def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Header and payload, not yet to be believed."""
+    segments = token.split(".")
+    if len(token) > MAX_TOKEN_BYTES or len(segments) != 3:
+        raise InvalidToken
+    header, payload, _ = (_bytes(segment) for segment in segments)
+    try:
+        members = strict_json.loads(header), strict_json.loads(payload)
+    except InvalidRequest:
+        raise InvalidToken from None
+    if not all(isinstance(member, dict) for member in members):
+        raise InvalidToken
+    return members
+
+
+def _bytes(segment: str) -> bytes:
+    """A non-empty segment in its one base64url spelling, without padding."""
+    try:
+        decoded = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError):
+        raise InvalidToken from None
+    if not segment or base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != segment:
+        raise InvalidToken
+    return decoded
+
+
+def _check_claims(claims: dict[str, Any]) -> None:
+    """What PyJWT does not look at: types, a ceiling, the form of `sub`."""
+    subject, expiry = claims.get("sub"), claims.get("exp")
+    times = [claims[name] for name in ("exp", "iat", "nbf") if name in claims]
+    if (
+        not all(type(moment) in {int, float} for moment in times)
+        or not isinstance(subject, str)
+        or not _USER_ID.fullmatch(subject)
+        or expiry is None
+        or expiry - claims.get("iat", time.time()) > MAX_LIFETIME_S
+    ):
+        raise InvalidToken

@@ -1,0 +1,160 @@
+"""The environment, read once into one frozen object; nothing else in the project reads it."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from dotenv import dotenv_values
+
+LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
+MIN_SECRET_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as the hash
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class SettingsError(Exception):
+    """What is wrong with the environment: a line for each setting, with its name and never its value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What can be set. Each field is read from the variable of the same name in capitals."""
+
+    database_url: str = "sqlite:///todo.db"
+    jwks_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    better_auth_secret: str | None = None
+    cors_origins: tuple[str, ...] = ("http://localhost:3000",)
+    host: str = "127.0.0.1"
+    port: int = 8000
+    public_url: str = "http://127.0.0.1:8000"
+    workers: int = 1
+    max_body_bytes: int = 65536
+    log_level: str = "INFO"
+
+    @property
+    def has_outside_issuer(self) -> bool:
+        """Whether someone else signs the tokens, and so keeps the accounts."""
+        return bool(self.jwks_url or self.better_auth_secret)
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
+        """The settings of `environ`; by default of `.env` in this folder and the environment, which wins.
+
+        Raises SettingsError, naming every setting that is wrong. An empty value counts as not set.
+        """
+        if environ is None:
+            environ = {k: v for k, v in dotenv_values(Path(".env")).items() if v is not None} | dict(
+                os.environ
+            )
+        values: dict[str, Any] = {}
+        wrong: list[str] = []
+        for field in fields(cls):
+            name = field.name.upper()
+            if text := environ.get(name, "").strip():
+                try:
+                    values[field.name] = _PARSERS.get(field.name, str)(text)
+                except ValueError as error:
+                    wrong.append(f"{name} {error}")
+        wrong += _contradictions(values)
+        if wrong:
+            raise SettingsError("\n".join(wrong))
+        values.setdefault("public_url", _default_public_url(values))
+        return cls(**values)
+
+
+def _default_public_url(values: Mapping[str, Any]) -> str:
+    return f"http://{values.get('host', Settings.host)}:{values.get('port', Settings.port)}"
+
+
+def _contradictions(values: Mapping[str, Any]) -> list[str]:
+    """What is wrong between settings: exactly one of three may sign the tokens."""
+    wrong = []
+    if "jwks_url" in values and "better_auth_secret" in values:
+        wrong.append("JWKS_URL and BETTER_AUTH_SECRET are both set: exactly one of them may sign the tokens")
+    if "jwks_url" in values:
+        wrong += [
+            f"{name} must be set beside JWKS_URL: or a token meant for another server would open this one"
+            for name in ("JWT_ISSUER", "JWT_AUDIENCE")
+            if name.lower() not in values
+        ]
+    if "jwks_url" not in values and "better_auth_secret" not in values:
+        wrong += [
+            f"{name} is set, but neither JWKS_URL nor BETTER_AUTH_SECRET: the built-in issuer uses PUBLIC_URL"
+            for name in ("JWT_ISSUER", "JWT_AUDIENCE")
+            if name.lower() in values
+        ]
+    return wrong
+
+
+def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        if not (text.isascii() and text.isdigit() and len(text) < 12 and lowest <= int(text) <= highest):
+            raise ValueError(f"must be a whole number from {lowest} to {highest}")
+        return int(text)
+
+    return parse
+
+
+def _database_url(text: str) -> str:
+    scheme = text.partition("://")[0]
+    if scheme not in {"sqlite", "postgres", "postgresql"}:
+        raise ValueError("must begin with sqlite:///, postgres:// or postgresql://")
+    return text
+
+
+def _origin(text: str) -> str:
+    """An origin as browsers send it: scheme, host and port, nothing after them (RFC 6454)."""
+    parts = urlsplit(text.rstrip("/"))
+    if (
+        parts.scheme not in {"http", "https"}
+        or not parts.hostname
+        or parts.path
+        or parts.query
+        or "@" in text
+    ):
+        raise ValueError("must be like https://app.example.com, without a path")
+    return text.rstrip("/")
+
+
+def _origins(text: str) -> tuple[str, ...]:
+    if "*" in text:
+        raise ValueError("must list origins: browsers refuse * together with credentials")
+    return tuple(_origin(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _jwks_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
+        raise ValueError("must be an https URL (http is taken for localhost only)")
+    return text
+
+
+def _secret(text: str) -> str:
+    if len(text.encode()) < MIN_SECRET_BYTES:
+        raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes: shorter ones can be guessed offline")
+    if len(set(text)) < 8:  # 8: even a hexadecimal secret of 32 random bytes has more
+        raise ValueError("is too regular to be a secret: make one with `openssl rand -base64 32`")
+    return text
+
+
+def _log_level(text: str) -> str:
+    if text.upper() not in LOG_LEVELS:
+        raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
+    return text.upper()
+
+
+_PARSERS: dict[str, Callable[[str], Any]] = {
+    "database_url": _database_url,
+    "jwks_url": _jwks_url,
+    "better_auth_secret": _secret,
+    "cors_origins": _origins,
+    "port": _whole_number(1, 65535),
+    "public_url": _origin,
+    "workers": _whole_number(1, 64),
+    "max_body_bytes": _whole_number(1024, 16 * 1024 * 1024),
+    "log_level": _log_level,
+}

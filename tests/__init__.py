@@ -1,0 +1,1 @@
+"""Promises, held through HTTP against the real server on real databases."""

@@ -1,0 +1,82 @@
+"""Runs the real server for a test, as `make run` does, and stops it again."""
+
+import os
+import secrets
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+ROOT = Path(__file__).parent.parent
+COMMAND = (sys.executable, "-m", "cli", "serve")
+
+
+@dataclass
+class Server:
+    """A running server: where it answers, its process, what it has logged."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+    log_file: Path
+    settings: dict[str, str] = field(repr=False)
+
+    @property
+    def log(self) -> str:
+        return self.log_file.read_text(encoding="utf-8")
+
+    def kill(self) -> None:
+        """End it as a power failure would, without a chance to finish anything."""
+        self.process.kill()
+        self.process.wait(timeout=10)
+
+    def stop(self) -> None:
+        """Ask it to end, and wait until it has."""
+        self.process.send_signal(signal.SIGTERM)
+        self.process.wait(timeout=15)
+
+
+@contextmanager
+def running(folder: Path, command: tuple[str, ...] = COMMAND, **settings: str) -> Iterator[Server]:
+    """A server with these settings (PORT=... and so on) that answers, in `folder`."""
+    server = start(folder, command, **settings)
+    try:
+        yield wait_until_live(server)
+    finally:
+        if server.process.poll() is None:
+            server.stop()
+
+
+def start(folder: Path, command: tuple[str, ...] = COMMAND, **settings: str) -> Server:
+    """The same, without waiting for it to answer. The caller ends it."""
+    settings = {"PORT": str(free_port())} | settings
+    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | settings
+    log_file = folder / f"server-{secrets.token_hex(4)}.log"
+    with log_file.open("wb") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+    return Server(f"http://127.0.0.1:{settings['PORT']}", process, log_file, settings)
+
+
+def wait_until_live(server: Server, *, path: str = "/health/live", timeout_s: float = 30) -> Server:
+    """The server once `path` is 200. Raises RuntimeError with its log when it ends or takes too long."""
+    deadline = time.monotonic() + timeout_s
+    while time.monotonic() < deadline and server.process.poll() is None:
+        try:
+            if httpx.get(server.url + path, timeout=5).status_code == 200:
+                return server
+        except httpx.TransportError:
+            pass
+        time.sleep(0.05)
+    raise RuntimeError(f"the server does not answer:\n{server.log}")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
