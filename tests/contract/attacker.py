@@ -1,0 +1,75 @@
+"""What schemathesis is told about this API: who it is, and two promises that its own checks do not know.
+
+Loaded by schemathesis itself (tests/contract/attack.py). It acts as Ada; Bob is the one to keep out.
+"""
+
+import json
+import os
+import secrets
+
+import requests
+import schemathesis
+from schemathesis import Case, CheckContext, HookContext, Response
+from schemathesis.core.parameters import ParameterLocation
+from schemathesis.generation.meta import TestPhase
+
+ADA = os.environ["ADA_ID"]
+ADA_CREDENTIALS = json.loads(os.environ["ADA_CREDENTIALS"])
+ADA_HEADERS = {"Authorization": f"Bearer {os.environ['ADA_TOKEN']}"}
+BOB_HEADERS = {"Authorization": f"Bearer {os.environ['BOB_TOKEN']}"}
+BOBS_CANARY = os.environ["BOBS_CANARY"].encode()
+
+
+@schemathesis.hook
+def before_call(_context: HookContext, case: Case, _kwargs: dict) -> None:
+    """Act as Ada where the case is meant to succeed; a case that is meant to fail stays as it is."""
+    if case.meta is not None and case.meta.generation.mode.is_negative:
+        if not case.meta.is_negative_at(ParameterLocation.PATH):
+            _go_to_ada(case)
+        return
+    _go_to_ada(case)
+    operation_id = case.operation.definition.raw["operationId"]
+    if operation_id == "auth.login" and not _follows_signup(case):
+        case.body = ADA_CREDENTIALS
+    if operation_id == "auth.signup" and case.meta is not None and case.meta.phase.name == TestPhase.STATEFUL:
+        case.body = {**case.body, "email": f"{secrets.token_hex(8)}@example.com"}  # each sign-up its own
+
+
+def _go_to_ada(case: Case) -> None:
+    if "user_id" in case.path_parameters:
+        case.path_parameters["user_id"] = ADA
+
+
+def _follows_signup(case: Case) -> bool:
+    return isinstance(case.body, dict) and str(case.body.get("email", "")).endswith("@example.com")
+
+
+@schemathesis.check
+def nothing_of_bob_appears(_context: CheckContext, response: Response, _case: Case) -> None:
+    """Ada never receives anything that is Bob's."""
+    received = response.content + repr(response.headers).encode()
+    assert BOBS_CANARY not in received, "an answer to Ada holds something of Bob's"
+
+
+@schemathesis.check
+def bob_cannot_repeat_it(_context: CheckContext, response: Response, _case: Case) -> None:
+    """What succeeds for Ada is refused to Bob, and changes nothing when he tries."""
+    request = response.request
+    if not response.status_code < 300 or f"/api/{ADA}/" not in (request.url or ""):
+        return
+    before = _latest_of_ada(request.url)
+    with requests.Session() as session:
+        repeated = request.copy()
+        repeated.headers.update(BOB_HEADERS)
+        answer = session.send(repeated, timeout=20, allow_redirects=False)
+    assert answer.status_code in {403, 404}, f"Bob repeats {request.method} and gets {answer.status_code}"
+    assert _latest_of_ada(request.url) == before, f"Bob repeats {request.method} and it changes Ada's tasks"
+
+
+def _latest_of_ada(url: str) -> bytes:
+    """Her twenty tasks changed last: whatever changes shows here."""
+    origin = url.partition("/api/")[0]
+    parameters = {"sort": "updated", "limit": 20}
+    return requests.get(
+        f"{origin}/api/{ADA}/tasks", params=parameters, headers=ADA_HEADERS, timeout=20
+    ).content
