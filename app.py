@@ -16,8 +16,8 @@ from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import RelativeResolver
-from starlette.middleware.cors import CORSMiddleware
 
+from contract.cors import CorsMiddleware
 from contract.paths import AllowedMethods
 from contract.problems import ProblemMiddleware
 from contract.replies import ReplyMiddleware
@@ -75,7 +75,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
 def _middlewares(settings: Settings, metrics: Metrics, paths: dict[str, Any]) -> list[Any]:
     """From the outermost in. Connexion's own validators and error handlers are replaced (see contract/)."""
     cors = partial(
-        CORSMiddleware,
+        CorsMiddleware,
         allow_origins=settings.cors_origins,
         allow_credentials=True,
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],

@@ -14,13 +14,13 @@ from connexion import AsyncApp
 from app import create_app
 from contract.problems import Unavailable
 from observability import configure_logging
-from persistence import schema
+from persistence import engines, schema
 from persistence.database import Database
 from settings import Settings, SettingsError
 
 
 def main() -> None:
-    """Run the command named on the command line. A wrong setting ends it with status 2, and is named."""
+    """Run the command named on the command line. A wrong setting ends it with status 1, and is named."""
     parser = argparse.ArgumentParser(prog="todo", description="A multi-user todo backend, contract first.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     commands.add_parser("serve", help="serve the API").set_defaults(run=serve)
@@ -28,8 +28,11 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = Settings.from_environment()
+        engines.parse(settings.database_url)
     except SettingsError as error:
-        sys.exit(_complaint(error))
+        sys.exit(_complaint(*str(error).splitlines()))
+    except ValueError as error:
+        sys.exit(_complaint(f"DATABASE_URL {error}"))
     configure_logging(settings.log_level)
     arguments.run(settings)
 
@@ -74,8 +77,8 @@ async def _migrate(database_url: str) -> None:
         await database.close()
 
 
-def _complaint(error: SettingsError) -> str:
-    return "The server does not start:\n" + "\n".join(f"  {line}" for line in str(error).splitlines())
+def _complaint(*lines: str) -> str:
+    return "\n  ".join(("The server does not start:", *lines))
 
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """Request bodies: media type, size, strict JSON, schema."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import Receive, Scope
-from werkzeug.http import parse_options_header
 
 from contract import strict_json
 from contract.problems import Fault, TooLarge, UnsupportedMediaType
 from contract.schemas import Validator
 
 JSON = "application/json"
+# RFC 8259 defines no parameter; charset=utf-8 is common and says what holds anyway.
+_JSON_UTF8 = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset=("?)utf-?8\1[ \t]*)?', re.IGNORECASE)
 
 
 class JsonBody:
@@ -48,19 +50,16 @@ def _is_json(scope: Scope) -> bool:
             content_type = value
     if content_type is None:
         return False
-    if content_type != JSON.encode() and not _is_json_utf8(content_type.decode("latin-1")):
+    if not _JSON_UTF8.fullmatch(content_type):
         raise UnsupportedMediaType
     return True
 
 
-def _is_json_utf8(content_type: str) -> bool:
-    media_type, parameters = parse_options_header(content_type)
-    charset = parameters.get("charset", "utf-8")
-    return media_type.lower() == JSON and charset.lower() in {"utf-8", "utf8"}
-
-
 async def _collect(scope: Scope, receive: Receive, limit: int) -> bytes:
-    """The whole body, chunked or not. Raises TooLarge as soon as it is known to exceed `limit` bytes."""
+    """The whole body, chunked or not.
+
+    Raises TooLarge as soon as it is known to exceed `limit` bytes, InvalidRequest when it breaks off.
+    """
     if _declared_length(scope) > limit:
         raise _too_large(limit)
     chunks: list[bytes] = []
@@ -68,6 +67,8 @@ async def _collect(scope: Scope, receive: Receive, limit: int) -> bytes:
     more = True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            raise strict_json.malformed()  # the rest will never come, and nobody reads the answer
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:

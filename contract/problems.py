@@ -79,6 +79,13 @@ class Forbidden(Problem):
     detail = "The token opens the tasks of its own user only."
 
 
+class PreflightRefused(Problem):
+    """A browser asks for an origin, a method or a header that is not allowed."""
+
+    status, code, title = 403, "preflight-refused", "Not allowed across origins"
+    detail = "This origin, method or header is not allowed. The setting CORS_ORIGINS lists the origins."
+
+
 class NotFound(Problem):
     """No such route, or no such task of this user."""
 
@@ -203,6 +210,9 @@ class ProblemMiddleware:
 
     def _problem(self, error: Exception, scope: Scope) -> Problem:
         if isinstance(error, Problem):
+            if error.__cause__ is not None:
+                fields = {"request_id": scope.get("request_id"), "cause": type(error.__cause__).__name__}
+                log.warning(error.code, extra=fields)
             return error
         if isinstance(error, HTTPException):
             return self._from_http(error, scope)

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy
-from sqlalchemy import Executable, make_url
+from sqlalchemy import Executable
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from persistence import engines
@@ -19,7 +19,7 @@ class Database:
     """A pool of connections. Each call is one statement, committed by itself, or a `transaction`."""
 
     def __init__(self, url: str) -> None:
-        self.engine: AsyncEngine = engines.create(make_url(url))
+        self.engine: AsyncEngine = engines.create(engines.parse(url))
         self._transactional = engines.transactional(self.engine)
 
     async def fetch_one(self, statement: Executable, parameters: Parameters) -> Row | None:

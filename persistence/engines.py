@@ -2,7 +2,10 @@
 
 from typing import Any
 
-from sqlalchemy import URL, Connection, event
+import psycopg
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import URL, Connection, event, make_url
+from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 SQLITE_PRAGMAS = (
@@ -21,6 +24,23 @@ POSTGRESQL_CONNECT = {
     "tcp_user_timeout": 10_000,
     "prepare_threshold": None,  # a pooler in transaction mode gives wrong rows with prepared statements
 }
+
+
+def parse(text: str) -> URL:
+    """The URL of a database. Raises ValueError when no driver could take it; what it says holds no value."""
+    try:
+        url = make_url(text)
+        if url.get_backend_name() != "sqlite":
+            options: dict[str, Any] = {
+                **url.translate_connect_args(username="user", database="dbname"),
+                **url.query,
+            }
+            make_conninfo(**options)
+    except (ArgumentError, ValueError, psycopg.ProgrammingError):
+        raise ValueError(
+            "is not a URL that the database driver takes; look at its port and its query"
+        ) from None
+    return url
 
 
 def create(url: URL) -> AsyncEngine:

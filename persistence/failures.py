@@ -36,11 +36,11 @@ def translated() -> Iterator[None]:
         yield
     except IntegrityError as error:
         raise ConstraintViolated(_constraint(error)) from None
-    except TimeoutError:
-        raise Unavailable("The server is busy. Try again in a moment.") from None
+    except TimeoutError as error:
+        raise Unavailable("The server is busy. Try again in a moment.") from error
     except DBAPIError as error:
         if _is_transient(error):
-            raise Unavailable from None
+            raise Unavailable from error.orig
         raise
 
 

@@ -34,8 +34,8 @@ async def keep_trying_to_upgrade(db: Database, *, every_s: float = 1.0) -> None:
     while True:
         try:
             return await upgrade(db)
-        except Unavailable:
-            log.warning("the database cannot be reached; trying again")
+        except Unavailable as unavailable:
+            log.warning("the database cannot be reached; trying again: %s", unavailable.__cause__)
         except Exception:
             log.exception("the schema cannot be brought up to date; trying again")
         await asyncio.sleep(every_s)
