@@ -1,7 +1,9 @@
 """JSON as RFC 8259 and I-JSON (RFC 7493) mean it: one meaning for every reader, or none."""
 
 import json
+import math
 import re
+from collections.abc import Iterator
 from typing import Any, NoReturn
 
 from contract.problems import InvalidRequest
@@ -9,7 +11,9 @@ from contract.problems import InvalidRequest
 MAX_DEPTH = 32  # the contract's bodies are one level deep; Python's own limit is the C stack
 MAX_DIGITS = 40  # int64 has 19; beyond a few thousand Python's int() itself refuses
 
-_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{}]|[0-9]{%d,}' % MAX_DIGITS, re.DOTALL)
+# Possessive, and with or without its closing quote: a string without an end is passed over once, not once
+# for each quote in it.
+_STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]|[0-9]{%d,}' % MAX_DIGITS, re.DOTALL)
 _ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
@@ -51,13 +55,29 @@ def _check_size(raw: bytes) -> None:
 
 def _check_text(value: Any) -> None:
     """Refuse NUL and lone surrogates, which only an escape can bring in."""
-    text = json.dumps(value, ensure_ascii=False)
+    for text in _strings(value):
+        if "\0" in text or not _is_encodable(text):
+            raise malformed()
+
+
+def _strings(value: Any) -> Iterator[str]:
+    """Every string in `value`, names of members included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _strings(item)
+    elif isinstance(value, dict):
+        yield from value
+        yield from _strings([*value.values()])
+
+
+def _is_encodable(text: str) -> bool:
     try:
         text.encode("utf-8")
     except UnicodeEncodeError:
-        raise malformed() from None
-    if "\\u0000" in text:
-        raise malformed()
+        return False
+    return True
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -71,4 +91,11 @@ def _constant(_name: str) -> NoReturn:
     raise ValueError("NaN or infinity")
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant)
+def _number(text: str) -> float:
+    value = float(text)
+    if math.isinf(value):
+        raise ValueError("beyond a double")
+    return value
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_number)

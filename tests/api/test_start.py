@@ -1,0 +1,171 @@
+"""Starting and stopping: wrong settings, databases that come late, servers that start together."""
+
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+import yaml
+from sqlalchemy import create_engine, inspect
+
+from tests import postgresql as postgresql_server
+from tests.people import SECRET, Person, new_person
+from tests.server import ROOT, Server, free_port, start, wait_until_live
+
+MIGRATE = (sys.executable, "-m", "cli", "migrate")
+
+
+@contextmanager
+def started(folder: Path, command: tuple[str, ...] | None = None, **settings: str) -> Iterator[Server]:
+    """A server that may not be live yet, ended in the end."""
+    server = start(folder, command, **settings) if command else start(folder, **settings)
+    try:
+        yield server
+    finally:
+        server.kill()
+
+
+def ended(folder: Path, command: tuple[str, ...] | None = None, **settings: str) -> tuple[int, str]:
+    """The status and the output of a command that ends by itself, within seconds."""
+    with started(folder, command, **settings) as process:
+        return process.process.wait(timeout=10), process.log
+
+
+def test_wrong_settings_end_the_start_and_are_named(folder: Path):
+    wrong = {
+        "PORT": "canary",
+        "BETTER_AUTH_SECRET": "canary",
+        "DATABASE_URL": "mysql://ada:canary@localhost/todo",
+        "CORS_ORIGINS": "https://canary.example, *",
+    }
+    status, output = ended(folder, **wrong)
+    assert status != 0
+    assert [name for name in wrong if name not in output] == []
+    assert "canary" not in output
+    assert "Traceback" not in output
+
+
+def test_server_waits_for_a_database_file_that_cannot_be_made_yet(folder: Path, tmp_path: Path):
+    place = tmp_path / "not-mounted-yet"
+    settings = {"DATABASE_URL": f"sqlite:///{place / 'todo.db'}", "BETTER_AUTH_SECRET": SECRET}
+    with started(folder, **settings) as server:
+        refuses_and_lives(wait_until_live(server))
+        place.mkdir()
+        recovers(server)
+
+
+def test_server_waits_for_a_postgresql_that_is_not_up_yet(folder: Path, monkeypatch: pytest.MonkeyPatch):
+    if postgresql_server.find_binaries() is None:
+        pytest.skip("needs the programs of a PostgreSQL, to start one late")
+    port = free_port()
+    monkeypatch.setattr(postgresql_server, "free_port", lambda: port)
+    monkeypatch.delenv("TEST_DATABASE_URL", raising=False)
+    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+    with started(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) as server:
+        refuses_and_lives(wait_until_live(server))
+        with postgresql_server.server():
+            recovers(server)
+            server.stop()
+
+
+def refuses_and_lives(server: Server) -> None:
+    with httpx.Client(base_url=server.url, timeout=10) as http:
+        assert http.get("/health/live").status_code == 200
+        for answer in (http.get("/health/ready"), new_person(http).get()):
+            assert answer.status_code == 503
+            assert int(answer.headers["retry-after"]) >= 1
+            assert answer.headers["content-type"] == "application/problem+json"
+
+
+def recovers(server: Server) -> None:
+    wait_until_live(server, path="/health/ready", timeout_s=10)
+    with httpx.Client(base_url=server.url, timeout=10) as http:
+        new_person(http).has_task()
+
+
+def test_four_servers_that_start_at_once_on_an_empty_database_become_ready(
+    new_database: Callable[[], str], folder: Path
+):
+    settings = {"DATABASE_URL": new_database(), "BETTER_AUTH_SECRET": SECRET}
+    with ExitStack() as stack:
+        servers = [stack.enter_context(started(folder, **settings)) for _ in range(4)]
+        clients = [
+            stack.enter_context(httpx.Client(base_url=wait_until_live(server, path="/health/ready").url))
+            for server in servers
+        ]
+        ada = new_person(clients[0])
+        for client in clients:
+            Person(client, ada.id, ada.headers["Authorization"].removeprefix("Bearer ")).has_task()
+        assert len(ada.get().json()) == 4
+        assert [server.log for server in servers if '"level": "error"' in server.log] == []
+
+
+def test_migrate_makes_the_schema_and_may_be_run_again(folder: Path, tmp_path: Path):
+    url = f"sqlite:///{tmp_path / 'todo.db'}"
+    first = ended(folder, MIGRATE, DATABASE_URL=url)
+    tables = tables_of(url)
+    assert first[0] == 0, first[1]
+    assert {"users", "tasks"} <= set(tables)
+    assert ended(folder, MIGRATE, DATABASE_URL=url)[0] == 0
+    assert tables_of(url) == tables
+
+
+def tables_of(url: str) -> list[str]:
+    engine = create_engine(url)
+    try:
+        return sorted(inspect(engine).get_table_names())
+    finally:
+        engine.dispose()
+
+
+def test_migrate_without_its_database_fails_and_says_why(folder: Path):
+    url = f"postgresql://ada:canary@127.0.0.1:{free_port()}/todo"
+    status, output = ended(folder, MIGRATE, DATABASE_URL=url)
+    assert status != 0
+    assert "DATABASE_URL" in output
+    assert "canary" not in output
+    assert "Traceback" not in output
+
+
+def test_sigterm_ends_the_server_though_a_client_keeps_its_connection(folder: Path, tmp_path: Path):
+    with started(folder, DATABASE_URL=f"sqlite:///{tmp_path / 'todo.db'}") as server:
+        wait_until_live(server)
+        address = urlsplit(server.url)
+        with socket.create_connection((str(address.hostname), int(address.port or 0))) as idle:
+            idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert idle.recv(4096).startswith(b"HTTP/1.1 200")
+            asked = time.monotonic()
+            server.stop()
+            assert time.monotonic() - asked < 8
+
+
+UNSECURED = """
+import sys
+from pathlib import Path
+
+import app
+
+app.CONTRACT = Path(sys.argv.pop())
+import cli
+
+cli.main()
+"""
+
+
+@pytest.mark.parametrize("security", [[], [{}, {"bearer": []}]], ids=["none", "optional"])
+def test_contract_with_a_users_path_open_to_all_does_not_start(
+    folder: Path, tmp_path: Path, security: object
+):
+    contract = yaml.safe_load((ROOT / "openapi" / "todo.yaml").read_text(encoding="utf-8"))
+    contract["paths"]["/api/{user_id}/tasks"]["get"]["security"] = security
+    changed = tmp_path / "todo.yaml"
+    changed.write_text(yaml.safe_dump(contract), encoding="utf-8")
+    command = (sys.executable, "-c", UNSECURED, "serve", str(changed))
+    status, output = ended(folder, command, DATABASE_URL=f"sqlite:///{tmp_path / 'todo.db'}")
+    assert status != 0
+    assert "security/gate.py" in output
