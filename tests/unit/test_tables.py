@@ -3,6 +3,8 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from multiprocessing import get_context
+from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ from sqlalchemy import Connection, Engine, Select, create_engine, func, inspect,
 from persistence import schema, task_pages
 from persistence.database import Database
 from persistence.tables import metadata, tasks
+from tests import postgresql as postgresql_server
 
 USERS, TASKS_EACH = 5, 2000
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -90,6 +93,22 @@ def test_upgrade_of_the_newest_schema_changes_nothing(engine: Engine):
     asyncio.run(upgrade(engine.url.set(drivername=engine.dialect.name).render_as_string(hide_password=False)))
     with engine.connect() as connection:
         assert (shape(engine), connection.scalar(select(func.count()).select_from(tasks))) == before
+
+
+def test_servers_that_upgrade_at_once_all_succeed(postgresql: str):
+    spawning, url = get_context("spawn"), postgresql_server.new_database(postgresql)
+    together = spawning.Barrier(4)
+    servers = [spawning.Process(target=upgrade_together, args=(together, url)) for _ in range(4)]
+    for server in servers:
+        server.start()
+    for server in servers:
+        server.join(timeout=30)
+    assert [server.exitcode for server in servers] == [0, 0, 0, 0]
+
+
+def upgrade_together(others: Barrier, url: str) -> None:
+    others.wait(timeout=20)
+    asyncio.run(upgrade(url))
 
 
 @pytest.mark.parametrize("key", task_pages._STATEMENTS, ids=lambda key: "-".join(map(str, key)))
