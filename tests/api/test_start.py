@@ -50,27 +50,44 @@ def test_wrong_settings_end_the_start_and_are_named(folder: Path):
     assert "Traceback" not in output
 
 
-def test_server_waits_for_a_database_file_that_cannot_be_made_yet(folder: Path, tmp_path: Path):
-    place = tmp_path / "not-mounted-yet"
-    settings = {"DATABASE_URL": f"sqlite:///{place / 'todo.db'}", "BETTER_AUTH_SECRET": SECRET}
-    with started(folder, **settings) as server:
-        refuses_and_lives(wait_until_live(server))
-        place.mkdir()
-        recovers(server)
+@pytest.fixture(scope="module")
+def early(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
+    """Servers whose database is not there yet: in a folder that is not, on a port where nothing listens.
+
+    Started together, since each gives its database 5 s before it serves without.
+    """
+    file = tmp_path_factory.mktemp("volumes") / "not-mounted-yet" / "todo.db"
+    urls = {
+        "sqlite": f"sqlite:///{file}",
+        "postgresql": f"postgresql://postgres@127.0.0.1:{free_port()}/postgres",
+    }
+    with ExitStack() as stack:
+        yield {
+            name: stack.enter_context(started(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET))
+            for name, url in urls.items()
+        }
 
 
-def test_server_waits_for_a_postgresql_that_is_not_up_yet(folder: Path, monkeypatch: pytest.MonkeyPatch):
+def test_server_waits_for_a_database_file_that_cannot_be_made_yet(early: dict[str, Server]):
+    server = wait_until_live(early["sqlite"])
+    refuses_and_lives(server)
+    Path(server.settings["DATABASE_URL"].removeprefix("sqlite:///")).parent.mkdir()
+    recovers(server)
+
+
+def test_server_waits_for_a_postgresql_that_is_not_up_yet(
+    early: dict[str, Server], monkeypatch: pytest.MonkeyPatch
+):
     if postgresql_server.find_binaries() is None:
         pytest.skip("needs the programs of a PostgreSQL, to start one late")
-    port = free_port()
+    server = wait_until_live(early["postgresql"])
+    refuses_and_lives(server)
+    port = urlsplit(server.settings["DATABASE_URL"]).port
     monkeypatch.setattr(postgresql_server, "free_port", lambda: port)
     monkeypatch.delenv("TEST_DATABASE_URL", raising=False)
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-    with started(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) as server:
-        refuses_and_lives(wait_until_live(server))
-        with postgresql_server.server():
-            recovers(server)
-            server.stop()
+    with postgresql_server.server():
+        recovers(server)
+        server.kill()
 
 
 def refuses_and_lives(server: Server) -> None:
