@@ -1,5 +1,7 @@
 """SQLAlchemy engines as this project uses them: autocommit, bounded waits, no value in an error."""
 
+import sqlite3
+import time
 from typing import Any
 
 import psycopg
@@ -9,10 +11,10 @@ from sqlalchemy.exc import ArgumentError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 SQLITE_PRAGMAS = (
+    "PRAGMA busy_timeout = 3000",  # ms; below the 5 s within which a failure is answered
     "PRAGMA journal_mode = WAL",  # readers do not wait for the writer
     "PRAGMA synchronous = FULL",  # an acknowledged write survives a power failure
     "PRAGMA foreign_keys = ON",
-    "PRAGMA busy_timeout = 3000",  # ms; below the 5 s within which a failure is answered
 )
 
 # https://www.postgresql.org/docs/current/libpq-connect.html; seconds, tcp_user_timeout in ms
@@ -76,10 +78,23 @@ def _sqlite(url: URL) -> AsyncEngine:
     def prepare(connection: Any, _record: Any) -> None:
         cursor = connection.cursor()
         for pragma in SQLITE_PRAGMAS:
-            cursor.execute(pragma)
+            _run_patiently(cursor, pragma)
         cursor.close()
 
     return engine
+
+
+def _run_patiently(cursor: Any, pragma: str, *, for_s: float = 2.0) -> None:
+    """Run it, and again while another process changes the journal mode: that does not wait its turn."""
+    deadline = time.monotonic() + for_s
+    while True:
+        try:
+            cursor.execute(pragma)
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
 
 
 def transactional(engine: AsyncEngine) -> AsyncEngine:

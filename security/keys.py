@@ -104,5 +104,5 @@ def _algorithm(entry: dict[str, Any]) -> str | None:
     """The one algorithm that a key is for; an RSA key says which of its two, RS256 when it does not."""
     if entry.get("kty") == "RSA":
         named = entry.get("alg", "RS256")
-        return named if named in {"RS256", "PS256"} else None
+        return str(named) if named in ("RS256", "PS256") else None
     return _CURVES.get(str(entry.get("kty")), {}).get(str(entry.get("crv")))

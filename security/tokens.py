@@ -16,6 +16,7 @@ from contract.problems import InvalidRequest, InvalidToken
 MAX_TOKEN_BYTES = 16 * 1024  # Better Auth puts the whole user row into it
 MAX_LIFETIME_S = 366 * 24 * 3600  # no issuer means a token for longer; it catches exp in milliseconds
 LEEWAY_S = 30
+MAX_KID_LENGTH = 255
 
 # Header members that change what is signed or where the key comes from (RFC 7515 4.1, RFC 7797).
 _FOREIGN_MEMBERS = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
@@ -46,13 +47,12 @@ class Verifier:
         return self._decode(token, key, header["alg"])
 
     def _check_header(self, header: dict[str, Any]) -> None:
-        kid = header.get("kid")
-        if (
-            header.get("alg") not in self.algorithms
-            or header.get("typ") not in _TYPES
-            or not _FOREIGN_MEMBERS.isdisjoint(header)
-            or not (kid is None or (isinstance(kid, str) and len(kid) <= 255))
-        ):
+        algorithm, kind, kid = (header.get(name) for name in ("alg", "typ", "kid"))
+        if not all(member is None or isinstance(member, str) for member in (algorithm, kind, kid)):
+            raise InvalidToken
+        if algorithm not in self.algorithms or kind not in _TYPES or len(kid or "") > MAX_KID_LENGTH:
+            raise InvalidToken
+        if not _FOREIGN_MEMBERS.isdisjoint(header):
             raise InvalidToken
 
     def _decode(self, token: str, key: jwt.PyJWK, algorithm: str) -> dict[str, Any]:

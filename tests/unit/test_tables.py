@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Engine, Select, create_engine, func, inspect,
 from persistence import schema, task_pages
 from persistence.database import Database
 from persistence.tables import metadata, tasks
-from tests import postgresql as postgresql_server
 
 USERS, TASKS_EACH = 5, 2000
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -95,8 +94,8 @@ def test_upgrade_of_the_newest_schema_changes_nothing(engine: Engine):
         assert (shape(engine), connection.scalar(select(func.count()).select_from(tasks))) == before
 
 
-def test_servers_that_upgrade_at_once_all_succeed(postgresql: str):
-    spawning, url = get_context("spawn"), postgresql_server.new_database(postgresql)
+def test_servers_that_upgrade_at_once_all_succeed(new_database: Callable[[], str]):
+    spawning, url = get_context("spawn"), new_database()
     together = spawning.Barrier(4)
     servers = [spawning.Process(target=upgrade_together, args=(together, url)) for _ in range(4)]
     for server in servers:
