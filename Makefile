@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test contract-tests check install migrate lock clean
+.PHONY: help run test contract-tests check bench install migrate lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -28,6 +28,9 @@ check: $(VENV)/.dev  ## format, lint, strict types, the contract, the doors betw
 	@$(BIN)/mypy
 	@$(BIN)/openapi-spec-validator openapi/todo.yaml
 	@$(BIN)/lint-imports --no-cache --no-logo | tail -n 2
+
+bench: $(VENV)/.dev  ## print what the contract costs, beside Connexion as it comes
+	@$(BIN)/python -W 'ignore:Using `httpx`' -m benchmarks.in_process
 
 install: $(VENV)/.dev  ## install everything into .venv
 

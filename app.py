@@ -17,12 +17,14 @@ from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import RelativeResolver
 
+from contract.bodies import BodyLimits
 from contract.cors import CorsMiddleware
+from contract.guard import GuardMiddleware
 from contract.paths import AllowedMethods
 from contract.problems import ProblemMiddleware
 from contract.replies import ReplyMiddleware
 from contract.requests import RequestMiddleware
-from contract.routing import PathGuardMiddleware, StrictRoutingMiddleware
+from contract.routing import StrictRoutingMiddleware
 from handlers.context import Services
 from observability import Metrics, ObservabilityMiddleware
 from persistence import schema
@@ -64,11 +66,12 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     )
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, services, _verifier(settings, services.issuer)),
+        lifespan=partial(_lifespan, services, verifier_for(settings, services.issuer)),
         middlewares=_middlewares(settings, services.metrics, document["paths"]),
         swagger_ui_options=SWAGGER_UI,
     )
-    app.add_api(CONTRACT, resolver=RelativeResolver("handlers"), max_body_bytes=settings.max_body_bytes)
+    limits = BodyLimits(settings.max_body_bytes, settings.body_timeout)
+    app.add_api(CONTRACT, resolver=RelativeResolver("handlers"), body_limits=limits)
     return app
 
 
@@ -86,7 +89,7 @@ def _middlewares(settings: Settings, metrics: Metrics, paths: dict[str, Any]) ->
         partial(ObservabilityMiddleware, metrics=metrics),
         cors,
         partial(ProblemMiddleware, allowed=AllowedMethods(paths)),
-        PathGuardMiddleware,
+        GuardMiddleware,
         SwaggerUIMiddleware,
         StrictRoutingMiddleware,
         GateMiddleware,
@@ -97,7 +100,7 @@ def _middlewares(settings: Settings, metrics: Metrics, paths: dict[str, Any]) ->
     ]
 
 
-def _verifier(settings: Settings, issuer: Issuer | None) -> Verifier:
+def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
     """What makes a token valid: exactly one of three issuers."""
     if issuer is not None:
         return Verifier(

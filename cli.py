@@ -8,10 +8,7 @@ import warnings
 # Connexion imports Starlette's test client, which complains of its own HTTP library.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
 
-import uvicorn
-from connexion import AsyncApp
-
-from app import create_app
+import server
 from contract.problems import Unavailable
 from observability import configure_logging
 from persistence import engines, schema
@@ -23,7 +20,7 @@ def main() -> None:
     """Run the command named on the command line. A wrong setting ends it with status 1, and is named."""
     parser = argparse.ArgumentParser(prog="todo", description="A multi-user todo backend, contract first.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("serve", help="serve the API").set_defaults(run=serve)
+    commands.add_parser("serve", help="serve the API").set_defaults(run=server.run)
     commands.add_parser("migrate", help="bring the database to the newest schema").set_defaults(run=migrate)
     arguments = parser.parse_args()
     try:
@@ -35,31 +32,6 @@ def main() -> None:
         sys.exit(_complaint(f"DATABASE_URL {error}"))
     configure_logging(settings.log_level)
     arguments.run(settings)
-
-
-def serve(settings: Settings) -> None:
-    """Serve until told to stop."""
-    uvicorn.run(
-        "cli:app_from_environment",
-        factory=True,
-        lifespan="on",  # what goes wrong in the assembly stops the start
-        host=settings.host,
-        port=settings.port,
-        workers=settings.workers,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,  # a client may send them too
-        timeout_keep_alive=5,
-        timeout_graceful_shutdown=7,  # of the 8 s after SIGTERM
-    )
-
-
-def app_from_environment() -> AsyncApp:
-    """The app of one worker process."""
-    settings = Settings.from_environment()
-    configure_logging(settings.log_level)
-    return create_app(settings)
 
 
 def migrate(settings: Settings) -> None:

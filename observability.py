@@ -36,6 +36,11 @@ class Metrics:
         return generate_latest(self._registry)
 
 
+def new_request_id() -> str:
+    """A name for a request. A client's own is not taken over: it would be in the logs."""
+    return secrets.token_hex(16)
+
+
 class ObservabilityMiddleware:
     """The outermost layer: whatever happens below, the answer has an id and the log has one line."""
 
@@ -47,7 +52,7 @@ class ObservabilityMiddleware:
         """Name, time, count and log one request."""
         if scope["type"] != "http":
             return await self.next_app(scope, receive, send)
-        request_id = scope["request_id"] = secrets.token_hex(16)
+        request_id = scope["request_id"] = new_request_id()
         extensions = scope.setdefault("extensions", {})
         status = 500
         started = time.perf_counter()

@@ -3,14 +3,16 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from dotenv import dotenv_values
 
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MIN_SECRET_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as the hash
+WELL_KNOWN_SECRETS = frozenset({"better-auth-secret-12345678901234567890"})  # Better Auth's default
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -33,6 +35,9 @@ class Settings:
     public_url: str = "http://127.0.0.1:8000"
     workers: int = 1
     max_body_bytes: int = 65536
+    header_timeout: int = 10
+    body_timeout: int = 10
+    trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
 
     @property
@@ -59,7 +64,9 @@ class Settings:
                     values[field.name] = _PARSERS.get(field.name, str)(text)
                 except ValueError as error:
                     wrong.append(f"{name} {error}")
-        wrong += _contradictions(values)
+        wrong += _contradictions(
+            {field.name for field in fields(cls) if environ.get(field.name.upper(), "").strip()}
+        )
         if wrong:
             raise SettingsError("\n".join(wrong))
         values.setdefault("public_url", _default_public_url(values))
@@ -67,27 +74,28 @@ class Settings:
 
 
 def _default_public_url(values: Mapping[str, Any]) -> str:
-    return f"http://{values.get('host', Settings.host)}:{values.get('port', Settings.port)}"
+    host = values.get("host", Settings.host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{values.get('port', Settings.port)}"
 
 
-def _contradictions(values: Mapping[str, Any]) -> list[str]:
-    """What is wrong between settings: exactly one of three may sign the tokens."""
-    wrong = []
-    if "jwks_url" in values and "better_auth_secret" in values:
-        wrong.append("JWKS_URL and BETTER_AUTH_SECRET are both set: exactly one of them may sign the tokens")
-    if "jwks_url" in values:
-        wrong += [
+def _contradictions(given: set[str]) -> list[str]:
+    """What is wrong between the settings given: exactly one of three may sign the tokens."""
+    claims = ("JWT_ISSUER", "JWT_AUDIENCE")
+    if {"jwks_url", "better_auth_secret"} <= given:
+        return ["JWKS_URL and BETTER_AUTH_SECRET are both set: exactly one of them may sign the tokens"]
+    if "jwks_url" in given:
+        return [
             f"{name} must be set beside JWKS_URL: or a token meant for another server would open this one"
-            for name in ("JWT_ISSUER", "JWT_AUDIENCE")
-            if name.lower() not in values
+            for name in claims
+            if name.lower() not in given
         ]
-    if "jwks_url" not in values and "better_auth_secret" not in values:
-        wrong += [
-            f"{name} is set, but neither JWKS_URL nor BETTER_AUTH_SECRET: the built-in issuer uses PUBLIC_URL"
-            for name in ("JWT_ISSUER", "JWT_AUDIENCE")
-            if name.lower() in values
-        ]
-    return wrong
+    if "better_auth_secret" in given:
+        return []
+    return [
+        f"{name} is set, but neither JWKS_URL nor BETTER_AUTH_SECRET: the built-in issuer uses PUBLIC_URL"
+        for name in claims
+        if name.lower() in given
+    ]
 
 
 def _whole_number(lowest: int, highest: int) -> Callable[[str], int]:
@@ -103,21 +111,37 @@ def _database_url(text: str) -> str:
     scheme = text.partition("://")[0]
     if scheme not in {"sqlite", "postgres", "postgresql"}:
         raise ValueError("must begin with sqlite:///, postgres:// or postgresql://")
+    if scheme == "sqlite" and (
+        not text.startswith("sqlite:///") or text == "sqlite:///" or ":memory:" in text
+    ):
+        raise ValueError(
+            "must name a file, like sqlite:///todo.db: one in memory is gone with its connection"
+        )
     return text
 
 
+def _url(text: str, wanted: str) -> SplitResult:
+    """The parts of an http or https URL. Raises ValueError that says `wanted` and holds no value."""
+    try:
+        parts = urlsplit(text)
+        is_usable = (
+            parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0 and text.isascii()
+        )
+    except ValueError:  # of urlsplit, which repeats what it was given
+        is_usable = False
+    if not is_usable or parts.username is not None or "#" in text:
+        raise ValueError(wanted)
+    return parts
+
+
 def _origin(text: str) -> str:
-    """An origin as browsers send it: scheme, host and port, nothing after them (RFC 6454)."""
-    parts = urlsplit(text.rstrip("/"))
-    if (
-        parts.scheme not in {"http", "https"}
-        or not parts.hostname
-        or parts.path
-        or parts.query
-        or "@" in text
-    ):
-        raise ValueError("must be like https://app.example.com, without a path")
-    return text.rstrip("/")
+    """An origin as browsers send it: lower case, without the scheme's own port or a path (RFC 6454 6.1)."""
+    wanted = "must be like https://app.example.com, without a path"
+    parts = _url(text.rstrip("/"), wanted)
+    if parts.path or "?" in text:
+        raise ValueError(wanted)
+    own_port = {"http": ":80", "https": ":443"}[parts.scheme]
+    return f"{parts.scheme}://{parts.netloc.lower().removesuffix(own_port)}"
 
 
 def _origins(text: str) -> tuple[str, ...]:
@@ -126,16 +150,29 @@ def _origins(text: str) -> tuple[str, ...]:
     return tuple(_origin(part.strip()) for part in text.split(",") if part.strip())
 
 
+def _addresses(text: str) -> tuple[str, ...]:
+    addresses = tuple(part.strip() for part in text.split(",") if part.strip())
+    try:
+        for address in addresses:
+            ip_network(address)
+    except ValueError:
+        raise ValueError("must list IP addresses or networks, such as 10.0.0.0/8; never *") from None
+    return addresses
+
+
 def _jwks_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise ValueError("must be an https URL (http is taken for localhost only)")
+    wanted = "must be an https URL (http is taken for localhost only)"
+    parts = _url(text, wanted)
+    if parts.scheme == "http" and parts.hostname not in LOOPBACK:
+        raise ValueError(wanted)
     return text
 
 
 def _secret(text: str) -> str:
     if len(text.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes: shorter ones can be guessed offline")
+    if text in WELL_KNOWN_SECRETS:
+        raise ValueError("is the one from Better Auth's documentation, which everyone knows")
     if len(set(text)) < 8:  # 8: even a hexadecimal secret of 32 random bytes has more
         raise ValueError("is too regular to be a secret: make one with `openssl rand -base64 32`")
     return text
@@ -156,5 +193,8 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "public_url": _origin,
     "workers": _whole_number(1, 64),
     "max_body_bytes": _whole_number(1024, 16 * 1024 * 1024),
+    "header_timeout": _whole_number(1, 600),
+    "body_timeout": _whole_number(1, 600),
+    "trusted_proxies": _addresses,
     "log_level": _log_level,
 }

@@ -1,13 +1,15 @@
 """Request bodies: media type, size, strict JSON, schema."""
 
+import asyncio
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from starlette.types import Receive, Scope
 
 from contract import strict_json
-from contract.problems import Fault, TooLarge, UnsupportedMediaType
+from contract.problems import Fault, RequestTimeout, TooLarge, UnsupportedMediaType
 from contract.schemas import Validator
 
 JSON = "application/json"
@@ -15,53 +17,63 @@ JSON = "application/json"
 _JSON_UTF8 = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset=("?)utf-?8\1[ \t]*)?', re.IGNORECASE)
 
 
+@dataclass(frozen=True)
+class BodyLimits:
+    """How large a body may be, and how long it may take to arrive."""
+
+    max_bytes: int
+    timeout_s: float
+
+
 class JsonBody:
     """The JSON body of one operation."""
 
-    def __init__(self, request_body: Mapping[str, Any], max_body_bytes: int) -> None:
+    def __init__(self, request_body: Mapping[str, Any], limits: BodyLimits) -> None:
         self._validator = Validator(request_body["content"][JSON]["schema"], "body")
         self._required = request_body.get("required", False)
-        self._max_body_bytes = max_body_bytes
+        self._limits = limits
 
     async def read(self, scope: Scope, receive: Receive) -> tuple[Any, list[Fault]]:
         """The value, None for an absent optional body, and its faults.
 
-        Raises UnsupportedMediaType, TooLarge, and InvalidRequest for what is not strict JSON.
+        Raises UnsupportedMediaType, TooLarge, RequestTimeout, and InvalidRequest for what is not strict JSON.
         """
-        is_json = _is_json(scope)
-        raw = await _collect(scope, receive, self._max_body_bytes)
+        try:
+            async with asyncio.timeout(self._limits.timeout_s):
+                raw = await _collect(receive, self._limits.max_bytes)
+        except TimeoutError:
+            raise RequestTimeout from None
         if not raw:
             return None, [{"in": "body", "pointer": "", "keyword": "required"}] if self._required else []
-        if not is_json:
-            raise UnsupportedMediaType
+        _check_type(scope)
         value = strict_json.loads(raw)
         return value, self._validator.faults(value)
 
 
-def _is_json(scope: Scope) -> bool:
-    """Whether the headers say JSON; False when they say nothing. Raises when they say anything else."""
-    content_type: bytes | None = None
+def check_headers(scope: Scope, limits: BodyLimits) -> None:
+    """Raises UnsupportedMediaType for a coded body and TooLarge for a long one, on every operation.
+
+    An operation without a body ignores what is sent, but not what it takes to send it.
+    """
     for name, value in scope["headers"]:
-        if name == b"content-encoding" and value.lower() != b"identity":
+        if name == b"content-encoding" and value.strip().lower() != b"identity":
             raise UnsupportedMediaType
-        if name == b"content-type":
-            if content_type is not None:
-                raise UnsupportedMediaType
-            content_type = value
-    if content_type is None:
-        return False
-    if not _JSON_UTF8.fullmatch(content_type):
+        if name == b"content-length" and int(value) > limits.max_bytes:  # digits: the server has made sure
+            raise _too_large(limits.max_bytes)
+
+
+def _check_type(scope: Scope) -> None:
+    """Raises UnsupportedMediaType unless there is one Content-Type, and it is JSON."""
+    content_types = [value for name, value in scope["headers"] if name == b"content-type"]
+    if len(content_types) != 1 or not _JSON_UTF8.fullmatch(content_types[0]):
         raise UnsupportedMediaType
-    return True
 
 
-async def _collect(scope: Scope, receive: Receive, limit: int) -> bytes:
+async def _collect(receive: Receive, limit: int) -> bytes:
     """The whole body, chunked or not.
 
     Raises TooLarge as soon as it is known to exceed `limit` bytes, InvalidRequest when it breaks off.
     """
-    if _declared_length(scope) > limit:
-        raise _too_large(limit)
     chunks: list[bytes] = []
     size = 0
     more = True
@@ -75,11 +87,6 @@ async def _collect(scope: Scope, receive: Receive, limit: int) -> bytes:
             raise _too_large(limit)
         more = message.get("more_body", False)
     return b"".join(chunks)
-
-
-def _declared_length(scope: Scope) -> int:
-    value = next((v for name, v in scope["headers"] if name == b"content-length"), b"0")
-    return int(value) if value.isdigit() and len(value) < 20 else 0  # the server has refused other forms
 
 
 def _too_large(limit: int) -> TooLarge:

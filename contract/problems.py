@@ -1,5 +1,6 @@
 """Every failure a client can see, one line each, and the one place that renders them (RFC 9457)."""
 
+import asyncio
 import logging
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
@@ -40,6 +41,13 @@ class InvalidRequest(Problem):
         self.faults = list(faults)[:50]  # 50: the contract's maxItems
         named = ", ".join(f"{f['in']} {f['pointer']}".rstrip() + f": {f['keyword']}" for f in self.faults[:5])
         super().__init__(detail or f"{named}.")
+
+
+class Unreadable(Problem):
+    """Bytes that are not an HTTP request."""
+
+    status, code, title = 400, "unreadable", "This is not an HTTP/1.1 request"
+    detail = "The request line, a header or the framing of the body is malformed."
 
 
 class Unauthenticated(Problem):
@@ -107,6 +115,16 @@ class MethodNotAllowed(Problem):
     detail = "The Allow header lists the methods of this path."
 
 
+class RequestTimeout(Problem):
+    """A request that does not come to its end."""
+
+    status, code, title = 408, "request-timeout", "The request did not arrive in time"
+    detail = "Send the whole body at once."
+
+    def __init__(self, detail: str | None = None) -> None:
+        super().__init__(detail, headers={"Connection": "close"})
+
+
 class EmailTaken(Problem):
     """A sign-up with the email of an account."""
 
@@ -131,6 +149,16 @@ class WeakPassword(Problem):
     """A password right by schema that may not be used."""
 
     status, code, title = 422, "weak-password", "Choose another password"
+
+
+class HeadersTooLarge(Problem):
+    """More header fields, or longer ones, than any client needs."""
+
+    status, code, title = 431, "headers-too-large", "The headers are too large"
+    detail = "A request may have at most 100 header fields, of 64 KiB in all."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Connection": "close"})
 
 
 class Unavailable(Problem):
@@ -203,12 +231,12 @@ class ProblemMiddleware:
 
         try:
             await self.next_app(scope, receive, watch)
-        except Exception as error:
+        except (Exception, asyncio.CancelledError) as error:
             if begun:
                 raise
             await send_problem(self._problem(error, scope), scope, send)
 
-    def _problem(self, error: Exception, scope: Scope) -> Problem:
+    def _problem(self, error: BaseException, scope: Scope) -> Problem:
         if isinstance(error, Problem):
             if error.__cause__ is not None:
                 fields = {"request_id": scope.get("request_id"), "cause": type(error.__cause__).__name__}
@@ -216,6 +244,8 @@ class ProblemMiddleware:
             return error
         if isinstance(error, HTTPException):
             return self._from_http(error, scope)
+        if isinstance(error, asyncio.CancelledError):  # by the server, when its grace after SIGTERM is over
+            return Unavailable("The server is stopping. Try again in a moment.")
         log.error("unhandled", exc_info=error, extra={"request_id": scope.get("request_id")})
         return Problem()
 

@@ -6,7 +6,7 @@ from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from contract.bodies import JsonBody
+from contract.bodies import BodyLimits, JsonBody, check_headers
 from contract.parameters import PathParameters, QueryParameters
 from contract.problems import InvalidRequest
 
@@ -14,16 +14,18 @@ from contract.problems import InvalidRequest
 class RequestOperation:
     """One operation, compiled at start. Leaves the handler's arguments in `scope["arguments"]`."""
 
-    def __init__(self, operation: AbstractOperation, next_app: ASGIApp, max_body_bytes: int) -> None:
+    def __init__(self, operation: AbstractOperation, next_app: ASGIApp, body_limits: BodyLimits) -> None:
         self._next_app = next_app
         self._path = PathParameters(operation.parameters)
         self._query = QueryParameters(operation.parameters)
-        self._body = JsonBody(operation.request_body, max_body_bytes) if operation.request_body else None
+        self._limits = body_limits
+        self._body = JsonBody(operation.request_body, body_limits) if operation.request_body else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises InvalidRequest with every fault of query and body, NotFound for one of the path."""
         path = scope["path_params"]
         self._path.check(path)
+        check_headers(scope, self._limits)
         arguments, faults = self._query.parse(scope["query_string"])
         arguments = {**arguments, **path}
         if self._body is not None:
@@ -38,14 +40,14 @@ class RequestOperation:
 class RequestAPI(RoutedAPI):
     """The operations of the contract, by operationId."""
 
-    def __init__(self, *args: Any, max_body_bytes: int, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, body_limits: BodyLimits, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._max_body_bytes = max_body_bytes
+        self._body_limits = body_limits
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> RequestOperation:
         """Called by Connexion for each operation at start."""
-        return RequestOperation(operation, self.next_app, self._max_body_bytes)
+        return RequestOperation(operation, self.next_app, self._body_limits)
 
 
 class RequestMiddleware(RoutedMiddleware):

@@ -4,9 +4,7 @@ from typing import Any
 
 from connexion.middleware.routing import RoutingMiddleware
 from starlette.convertors import Convertor, register_url_convertor
-from starlette.types import ASGIApp, Receive, Scope, Send
-
-from contract.problems import NotFound
+from starlette.types import ASGIApp
 
 
 class IdConvertor(Convertor[int]):
@@ -36,25 +34,3 @@ class StrictRoutingMiddleware(RoutingMiddleware):
         super().add_api(*args, **kwargs)
         for mount in self.router.routes:
             mount.app.redirect_slashes = False
-
-
-class PathGuardMiddleware:
-    """Refuses raw paths that a router or a proxy could read as another path."""
-
-    def __init__(self, next_app: ASGIApp) -> None:
-        self.next_app = next_app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises NotFound for encoded separators, control characters, `//` and a trailing slash."""
-        if scope["type"] == "http" and not _is_plain(scope["path"], scope["raw_path"].lower()):
-            raise NotFound
-        await self.next_app(scope, receive, send)
-
-
-def _is_plain(path: str, raw_path: bytes) -> bool:
-    return (
-        b"%2f" not in raw_path
-        and b"//" not in raw_path
-        and path.isprintable()
-        and (not path.endswith("/") or path == "/docs/")
-    )

@@ -16,6 +16,6 @@ async def verify(token: str, request: Request) -> dict[str, Any]:
     """
     verifier = cast(Verifier, request.state.verifier)
     claims = await verifier.verify(token)
-    if request.path_params.get("user_id", claims["sub"]) != claims["sub"]:
+    if request.scope["path_params"].get("user_id", claims["sub"]) != claims["sub"]:
         raise Forbidden
     return claims

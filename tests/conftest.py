@@ -9,6 +9,7 @@ import pytest
 
 from tests import postgresql as postgresql_server
 from tests.people import SECRET, Person, new_person
+from tests.promises import client_of
 from tests.server import Server, running
 
 DATABASES = ("sqlite", "postgresql")
@@ -61,14 +62,14 @@ def account_server(new_database: Callable[[], str], folder: Path) -> Iterator[Se
 @pytest.fixture(scope="session")
 def http(secret_server: Server) -> Iterator[httpx.Client]:
     """A client of `secret_server`, signed in as nobody."""
-    with httpx.Client(base_url=secret_server.url, timeout=20) as client:
+    with client_of(secret_server.url) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def accounts(account_server: Server) -> Iterator[httpx.Client]:
     """A client of `account_server`, signed in as nobody."""
-    with httpx.Client(base_url=account_server.url, timeout=20) as client:
+    with client_of(account_server.url) as client:
         yield client
 
 

@@ -26,13 +26,20 @@ def server() -> Iterator[str]:
     """The URL of a PostgreSQL that new databases can be made on."""
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
-        return
+    else:
+        with started(free_port()) as url:
+            yield url
+
+
+@contextmanager
+def started(port: int) -> Iterator[str]:
+    """The URL of a PostgreSQL of its own, on this port."""
     binaries = find_binaries()
     if binaries is None:
         raise RuntimeError("no PostgreSQL: set TEST_DATABASE_URL, or install one")
     folder = Path(tempfile.mkdtemp(prefix="todo-postgresql-"))
     try:
-        yield from _run(binaries, folder)
+        yield from _run(binaries, folder, port)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -70,7 +77,7 @@ def _copy(binaries: Path, folder: Path) -> Path:
     return Path(shutil.copytree(install, folder / package.name / install.name, symlinks=True)) / binaries.name
 
 
-def _run(binaries: Path, folder: Path) -> Iterator[str]:
+def _run(binaries: Path, folder: Path, port: int) -> Iterator[str]:
     as_user: dict[str, object] = {}
     if os.geteuid() == 0:  # PostgreSQL refuses root, and its user may not read a home folder
         as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
@@ -91,7 +98,6 @@ def _run(binaries: Path, folder: Path) -> Iterator[str]:
         "--no-sync",
     ]
     subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **as_user)  # type: ignore[call-overload]
-    port = free_port()
     command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", "", "-h", "127.0.0.1", *FAST]
     with log.open("wb") as output:
         process = subprocess.Popen(command, stdout=output, stderr=output, **as_user)  # type: ignore[call-overload]

@@ -1,6 +1,8 @@
 """Runs the real server for a test, as `make run` does, and stops it again."""
 
+import contextlib
 import os
+import random
 import secrets
 import signal
 import socket
@@ -8,7 +10,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -42,7 +43,7 @@ class Server:
         self.process.wait(timeout=15)
 
 
-@contextmanager
+@contextlib.contextmanager
 def running(folder: Path, command: tuple[str, ...] = COMMAND, **settings: str) -> Iterator[Server]:
     """A server with these settings (PORT=... and so on) that answers, in `folder`."""
     server = start(folder, command, **settings)
@@ -77,6 +78,9 @@ def wait_until_live(server: Server, *, path: str = "/health/live", timeout_s: fl
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port that nothing has now, and that no outgoing connection is given meanwhile."""
+    while True:
+        port = random.randrange(20_000, 32_000)  # below the ephemeral ports of Linux, macOS and Windows
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port

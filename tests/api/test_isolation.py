@@ -1,44 +1,15 @@
 """Nobody reaches what is another's: everyone, at every operation of the contract, on every kind of path."""
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any, NamedTuple
 
 import httpx
 import pytest
-import yaml
 
 from tests.people import Person, new_person
-from tests.server import ROOT
+from tests.promises import Operation, operations
 
-CONTRACT = yaml.safe_load((ROOT / "openapi" / "todo.yaml").read_text(encoding="utf-8"))
-METHODS = ("get", "put", "post", "delete", "patch", "head", "options", "trace")
 MISSING = 2**63 - 1  # the largest id there can be
-
-
-class Operation(NamedTuple):
-    """What the contract says of one operation on a user's path."""
-
-    id: str
-    method: str
-    path: str
-    body: Any  # the contract's first example, None where it takes no body
-    security: list[dict[str, Any]]
-
-
-def operations() -> Iterator[Operation]:
-    for path, item in CONTRACT["paths"].items():
-        for method in METHODS if "{user_id}" in path else ():
-            if found := item.get(method):
-                security = found.get("security", CONTRACT.get("security", []))
-                yield Operation(found["operationId"], method.upper(), path, example(found), security)
-
-
-def example(operation: dict[str, Any]) -> Any:
-    if "requestBody" not in operation:
-        return None
-    examples = operation["requestBody"]["content"]["application/json"]["examples"]
-    return next(iter(examples.values()))["value"]
 
 
 class Home(NamedTuple):
@@ -58,7 +29,7 @@ def home(http: httpx.Client, name: str) -> Home:
     return Home(person, person.has_task(canary, description=canary)["id"], canary)
 
 
-OPERATIONS = [*operations()]
+OPERATIONS = [operation for operation in operations() if "{user_id}" in operation.path]
 ON_A_TASK = [operation for operation in OPERATIONS if "{task_id}" in operation.path]
 SIGNED_IN, OUTSIDE = ("ada", "bob"), ("nobody", "garbage token")
 

@@ -22,6 +22,7 @@ from jwt.algorithms import get_default_algorithms
 from sqlalchemy import Connection, create_engine, make_url, text
 
 from tests.people import SECRET, Person, token
+from tests.promises import client_of
 from tests.server import Server, free_port, running
 
 ORIGIN = "http://localhost:3000"  # Better Auth's iss and aud: the frontend's origin
@@ -218,7 +219,7 @@ def test_first_write_of_an_unknown_user_is_stored(
 ):
     with (
         running(folder, **settings(jwks_url, new_database())) as server,
-        httpx.Client(base_url=server.url) as http,
+        client_of(server.url) as http,
     ):
         ada = Person(http, "ada", minted("EdDSA"))
         assert ada.get().json() == []
@@ -263,6 +264,7 @@ GARBAGE = [
         {"kty": "RSA", "n": "", "e": ""},
         {"kty": "RSA", "n": None, "e": []},
         {"kty": "RSA", "n": "AQAB", "e": "AQAB", "alg": "RSA-OAEP"},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB", "alg": ["RS256"]},
         {"kty": "oct", "k": "A" * 43},
     )),
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 
 from tests.people import SECRET, Person, token
+from tests.promises import client_of
 from tests.server import Server, running
 
 WRITERS = 8
@@ -36,7 +37,7 @@ def killed_while_writing(server: Server, owner: str, delay_s: float) -> set[str]
     begun = threading.Event()
 
     def write(writer: int) -> None:
-        with httpx.Client(base_url=server.url, timeout=5) as http:
+        with client_of(server.url, timeout=5) as http:
             ada = Person(http, owner, token(owner))
             for number in range(100_000):
                 title = f"{writer}-{number}"
@@ -61,7 +62,7 @@ def killed_while_writing(server: Server, owner: str, delay_s: float) -> set[str]
 def titles(server: Server, owner: str) -> list[str]:
     """Of every task, page by page."""
     found: list[str] = []
-    with httpx.Client(base_url=server.url, headers={"Authorization": f"Bearer {token(owner)}"}) as http:
+    with client_of(server.url, headers={"Authorization": f"Bearer {token(owner)}"}) as http:
         path: str | None = f"/api/{owner}/tasks"
         while path:
             answer = http.get(path)

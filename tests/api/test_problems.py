@@ -8,15 +8,15 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-import yaml
 
 from tests.people import Person
-from tests.server import ROOT, Server
+from tests.promises import CONTRACT
+from tests.server import Server
 
 JSON = {"Content-Type": "application/json"}
 TASK = b'{"title": "Buy milk"}'
 MAX_BODY_BYTES = 65_536
-PATHS = yaml.safe_load((ROOT / "openapi" / "todo.yaml").read_text(encoding="utf-8"))["paths"]
+PATHS = CONTRACT["paths"]
 
 
 @pytest.fixture

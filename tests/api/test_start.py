@@ -2,19 +2,18 @@
 
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import httpx
 import pytest
 import yaml
 from sqlalchemy import create_engine, inspect
 
 from tests import postgresql as postgresql_server
 from tests.people import SECRET, Person, new_person
+from tests.promises import client_of
 from tests.server import ROOT, Server, free_port, start, wait_until_live
 
 MIGRATE = (sys.executable, "-m", "cli", "migrate")
@@ -75,23 +74,18 @@ def test_server_waits_for_a_database_file_that_cannot_be_made_yet(early: dict[st
     recovers(server)
 
 
-def test_server_waits_for_a_postgresql_that_is_not_up_yet(
-    early: dict[str, Server], monkeypatch: pytest.MonkeyPatch
-):
+def test_server_waits_for_a_postgresql_that_is_not_up_yet(early: dict[str, Server]):
     if postgresql_server.find_binaries() is None:
         pytest.skip("needs the programs of a PostgreSQL, to start one late")
     server = wait_until_live(early["postgresql"])
     refuses_and_lives(server)
-    port = urlsplit(server.settings["DATABASE_URL"]).port
-    monkeypatch.setattr(postgresql_server, "free_port", lambda: port)
-    monkeypatch.delenv("TEST_DATABASE_URL", raising=False)
-    with postgresql_server.server():
+    with postgresql_server.started(urlsplit(server.settings["DATABASE_URL"]).port):
         recovers(server)
         server.kill()
 
 
 def refuses_and_lives(server: Server) -> None:
-    with httpx.Client(base_url=server.url, timeout=10) as http:
+    with client_of(server.url, timeout=10) as http:
         assert http.get("/health/live").status_code == 200
         for answer in (http.get("/health/ready"), new_person(http).get()):
             assert answer.status_code == 503
@@ -101,7 +95,7 @@ def refuses_and_lives(server: Server) -> None:
 
 def recovers(server: Server) -> None:
     wait_until_live(server, path="/health/ready", timeout_s=10)
-    with httpx.Client(base_url=server.url, timeout=10) as http:
+    with client_of(server.url, timeout=10) as http:
         new_person(http).has_task()
 
 
@@ -112,7 +106,7 @@ def test_four_servers_that_start_at_once_on_an_empty_database_become_ready(
     with ExitStack() as stack:
         servers = [stack.enter_context(started(folder, **settings)) for _ in range(4)]
         clients = [
-            stack.enter_context(httpx.Client(base_url=wait_until_live(server, path="/health/ready").url))
+            stack.enter_context(client_of(wait_until_live(server, path="/health/ready").url))
             for server in servers
         ]
         ada = new_person(clients[0])
@@ -156,9 +150,8 @@ def test_sigterm_ends_the_server_though_a_client_keeps_its_connection(folder: Pa
         with socket.create_connection((str(address.hostname), int(address.port or 0))) as idle:
             idle.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert idle.recv(4096).startswith(b"HTTP/1.1 200")
-            asked = time.monotonic()
-            server.stop()
-            assert time.monotonic() - asked < 8
+            server.process.terminate()
+            assert server.process.wait(timeout=8) == 0
 
 
 UNSECURED = """

@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from tests.people import SECRET
+from tests.promises import client_of
 from tests.server import running
 
 TASKS = "/api/ada/tasks"
@@ -26,7 +27,7 @@ def client(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[h
     url = f"sqlite:///{tmp_path_factory.mktemp('tokens') / 'todo.db'}"
     with (
         running(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) as server,
-        httpx.Client(base_url=server.url, timeout=20) as client,
+        client_of(server.url) as client,
     ):
         yield client
 
@@ -92,6 +93,10 @@ REFUSED: dict[str, Callable[[], str | bytes]] = {
     "alg none with a signature": lambda: with_header(alg="none"),
     "alg HS512": lambda: signed(f"{segment(HEADER | {'alg': 'HS512'})}.{segment(claims())}", digest="sha512"),
     "alg in lower case": lambda: with_header(alg="hs256"),
+    "alg an array": lambda: with_header(alg=["HS256"]),
+    "alg an object": lambda: with_header(alg={}),
+    "typ an array": lambda: with_header(typ=["JWT"]),
+    "typ an object": lambda: with_header(typ={}),
     "alg missing": lambda: token({"typ": "JWT"}),
     "exp missing": lambda: token(exp=None),
     "exp as a string": lambda: token(exp=str(now() + 600)),

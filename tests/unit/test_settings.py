@@ -76,6 +76,15 @@ def test_value_is_read(name: str, text: str, value: object):
     assert getattr(Settings.from_environment({name: text}), name.lower()) == (text if value is ... else value)
 
 
+@pytest.mark.parametrize("origin", ["https://App.Example.com:443", "HTTPS://app.example.com/"])
+def test_origin_is_taken_as_browsers_spell_it(origin: str):
+    assert Settings.from_environment({"CORS_ORIGINS": origin}).cors_origins == ("https://app.example.com",)
+
+
+def test_public_url_of_an_ipv6_host_is_a_url():
+    assert Settings.from_environment({"HOST": "::1"}).public_url == "http://[::1]:8000"
+
+
 def test_public_url_follows_host_and_port():
     settings = Settings.from_environment({"HOST": "localhost", "PORT": "8080"})
     assert settings.public_url == "http://localhost:8080"
@@ -84,14 +93,23 @@ def test_public_url_follows_host_and_port():
 WRONG = {
     "DATABASE_URL": [
         "todo.db", "mysql://ada:canary@db/todo", "sqlite+pysqlite:///canary.db", "postgresql:canary",
+        "sqlite:///:memory:", "sqlite://canary",
     ],
-    "BETTER_AUTH_SECRET": ["canary", SECRET[1:], "canary" * 6, "0123456" * 5, "a" * 64],
+    "BETTER_AUTH_SECRET": ["canary", SECRET[1:], "canary" * 6, "0123456" * 5, "a" * 64,
+        "better-auth-secret-12345678901234567890",
+    ],
     "CORS_ORIGINS": [
         "canary.example", "https://a.example/canary", "https://a.example, *", "https://*.canary.example",
         "null", "ftp://canary.example", "https://ada:canary@a.example", "https://a.example?canary", "https://:443",
+        "http://a:canary", "https://a.example#canary", "http://a.example?", "http://exa℀canary.com",
     ],
     "PORT": ["0", "65536", "-1", "80.5", "canary", "٨٠٨٠", "8_000", "+8123", "9" * 30],
-    "PUBLIC_URL": ["canary", "https://a.example/canary", "https://ada:canary@a.example", "ws://a.example"],
+    "PUBLIC_URL": ["canary", "https://a.example/canary", "https://ada:canary@a.example", "ws://a.example",
+        "http://a:99999", "http://exa℀canary.com", "https://a.example#x",
+    ],
+    "HEADER_TIMEOUT": ["-1", "601", "canary", "1.5"],
+    "BODY_TIMEOUT": ["-1", "601", "canary"],
+    "TRUSTED_PROXIES": ["canary", "10.0.0.1, *", "10.0.0.0/33", "proxy.canary.example"],
     "WORKERS": ["0", "65", "canary"],
     "MAX_BODY_BYTES": ["-5", "1023", "16777217", "64K"],
     "LOG_LEVEL": ["canary", "TRACE", "20"],
@@ -106,8 +124,22 @@ def test_wrong_value_is_refused_by_name_and_not_repeated(name: str, text: str):
     assert "canary" not in complaint
 
 
+@pytest.mark.parametrize("url", ["sqlite://", "sqlite:///"])
+def test_database_is_not_in_memory(url: str):
+    [complaint] = complaints(DATABASE_URL=url)
+    assert complaint.startswith("DATABASE_URL must name a file")
+
+
 @pytest.mark.parametrize(
-    "url", ["http://app.example.com/jwks", "http://10.0.0.1/jwks", "file:///jwks", "/jwks"]
+    "url",
+    [
+        "http://app.example.com/jwks",
+        "http://10.0.0.1/jwks",
+        "file:///jwks",
+        "/jwks",
+        "https://",
+        "http://localhost:99999/x",
+    ],
 )
 def test_keys_are_fetched_over_https(url: str):
     complaint, *_ = complaints(**JWKS | {"JWKS_URL": url})

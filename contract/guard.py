@@ -1,0 +1,51 @@
+"""What no request may be, whatever it asks for; looked at before a router or a validator sees it."""
+
+import re
+
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from contract.problems import HeadersTooLarge, InvalidRequest, NotFound, Unreadable
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
+
+MAX_HEADERS = 100
+MAX_HEADER_BYTES = 64 * 1024  # four times the largest token
+
+
+class GuardMiddleware:
+    """Refuses paths and headers that this server and a proxy in front of it could read differently."""
+
+    def __init__(self, next_app: ASGIApp) -> None:
+        self.next_app = next_app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raises Unreadable, HeadersTooLarge, InvalidRequest for the Host, NotFound for the path."""
+        if scope["type"] == "http":
+            if scope["http_version"] == "0.9":  # no version in the request line
+                raise Unreadable
+            _check_headers(scope["headers"])
+            if not _is_plain(scope["path"], scope["raw_path"].lower()):
+                raise NotFound
+        await self.next_app(scope, receive, send)
+
+
+def _check_headers(headers: list[tuple[bytes, bytes]]) -> None:
+    size = hosts = 0
+    for name, value in headers:
+        size += len(name) + len(value)
+        hosts += name == b"host"
+    if len(headers) > MAX_HEADERS or size > MAX_HEADER_BYTES:
+        raise HeadersTooLarge
+    if hosts != 1:  # RFC 9112 3.2
+        keyword = "uniqueItems" if hosts else "required"
+        raise InvalidRequest([{"in": "header", "pointer": "/Host", "keyword": keyword}])
+
+
+def _is_plain(path: str, raw_path: bytes) -> bool:
+    """No encoded separator, no control character, no empty segment, no trailing slash."""
+    return (
+        b"%2f" not in raw_path
+        and b"//" not in raw_path
+        and not _CONTROL.search(path)
+        and (not path.endswith("/") or path == "/docs/")
+    )
