@@ -70,7 +70,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **kwargs)
         self._header_timeout_s = header_timeout_s
         self._deadline: asyncio.TimerHandle | None = None
-        self._in_headers = False
+        self._in_headers = self._in_trailers = False
         self._header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -94,12 +94,31 @@ class Protocol(HttpToolsProtocol):
         self._in_headers = False
         super().on_headers_complete()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """A header; not a trailer, which would join the headers that are checked already (RFC 9110 6.5.1)."""
+        if self._in_headers:
+            super().on_header(name, value)
+
+    def on_chunk_header(self) -> None:
+        """The size of a chunk. Behind the last one, which is empty, trailers may follow."""
+        self._in_trailers = True
+        self._header_bytes = 0
+
+    def on_body(self, body: bytes) -> None:
+        """Some of the body."""
+        self._in_trailers = False
+        super().on_body(body)
+
+    def on_chunk_complete(self) -> None:
+        """The end of a chunk, trailers included."""
+        self._in_trailers = False
+
     def data_received(self, data: bytes) -> None:
         """Parse, then see whether headers are still due. A request that comes in one piece sets no timer."""
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_headers:
+        if self._in_headers or self._in_trailers:
             self._header_bytes += len(data)
             if self._header_bytes > 2 * MAX_HEADER_BYTES:  # whole headers over the limit: contract/guard.py
                 self._refuse(HeadersTooLarge())

@@ -154,6 +154,9 @@ FRAMING = {
     "a chunk per character": (chunked(*(f"1\r\n{c}\r\n" for c in task()), END), 201),
     "a chunk with an extension": (chunked(ONE_CHUNK.replace("\r\n", f";{CANARY}=1\r\n", 1), END), 201),
     "chunks with a trailer": (chunked(ONE_CHUNK, f"0\r\nX-Trailer: {CANARY}\r\n\r\n"), 201),
+    "a type that is only a trailer": (
+        request(f"POST {TASKS} HTTP/1.1", "Transfer-Encoding: chunked",
+                body=(ONE_CHUNK + f"0\r\n{JSON}\r\n\r\n").encode()), 415),
     "a chunk whose size is none": (chunked(f"{CANARY}\r\n", END), 400),
     "a chunk of negative size": (chunked("-5\r\n", END), 400),
     "a chunk of more bytes than there are numbers": (chunked("f" * 40 + "\r\n"), 400),
