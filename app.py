@@ -21,7 +21,7 @@ from contract.bodies import BodyLimits
 from contract.cors import CorsMiddleware
 from contract.guard import GuardMiddleware
 from contract.paths import AllowedMethods
-from contract.problems import ProblemMiddleware
+from contract.rendering import ProblemMiddleware
 from contract.replies import ReplyMiddleware
 from contract.requests import RequestMiddleware
 from contract.routing import StrictRoutingMiddleware

@@ -14,9 +14,9 @@ from connexion import AsyncApp
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from app import create_app
-from contract import problems
 from contract.guard import MAX_HEADER_BYTES
 from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unreadable
+from contract.rendering import document
 from observability import configure_logging, new_request_id
 from settings import Settings
 
@@ -167,7 +167,7 @@ class Protocol(HttpToolsProtocol):
 
 def _response(problem: Problem, request_id: str) -> bytes:
     """A whole HTTP/1.1 response."""
-    content = problems.body(problem, request_id)
+    content = document(problem, request_id)
     lines = [
         f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}",
         "content-type: application/problem+json",

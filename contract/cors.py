@@ -5,7 +5,8 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from contract.problems import PreflightRefused, send_problem
+from contract.problems import PreflightRefused
+from contract.rendering import send_problem
 
 
 class CorsMiddleware(CORSMiddleware):

@@ -1,17 +1,7 @@
-"""Every failure a client can see, one line each, and the one place that renders them (RFC 9457)."""
+"""Every failure a client can see, one line each; contract/rendering.py renders them."""
 
-import asyncio
-import logging
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
-
-import orjson
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-from contract.paths import AllowedMethods
-
-log = logging.getLogger("todo.problems")
 
 # `in` is a Python keyword, hence the functional form.
 Fault = TypedDict("Fault", {"in": str, "pointer": str, "keyword": str})
@@ -177,82 +167,3 @@ class HttpProblem(Problem):
     def __init__(self, status: int) -> None:
         super().__init__("The server could not take this request.")
         self.status, self.code, self.title = status, "http-error", "The request failed"
-
-
-def body(problem: Problem, request_id: str) -> bytes:
-    """The problem+json document of `problem`."""
-    document: dict[str, object] = {
-        "type": f"urn:todo:problem:{problem.code}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-        "request_id": request_id,
-    }
-    if isinstance(problem, InvalidRequest):
-        document["errors"] = problem.faults
-    return orjson.dumps(document)
-
-
-async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
-    """Answer `problem`."""
-    content = body(problem, scope.get("request_id", "unknown"))
-    headers = {
-        "Content-Type": "application/problem+json",
-        "Content-Length": str(len(content)),
-        "Cache-Control": "no-store",
-        "Vary": "Authorization",
-    } | problem.headers
-    raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
-    await send({"type": "http.response.start", "status": problem.status, "headers": raw})
-    await send({"type": "http.response.body", "body": content})
-
-
-class ProblemMiddleware:
-    """Turns whatever is raised below it into its one answer.
-
-    It stands where Connexion's two error middlewares stand by default: those echo values, log them, and
-    need a registration for each family of exceptions.
-    """
-
-    def __init__(self, next_app: ASGIApp, *, allowed: AllowedMethods) -> None:
-        self.next_app = next_app
-        self.allowed = allowed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; answer for what it raises, unless an answer has begun."""
-        if scope["type"] != "http":
-            return await self.next_app(scope, receive, send)
-        begun = False
-
-        async def watch(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self.next_app(scope, receive, watch)
-        except (Exception, asyncio.CancelledError) as error:
-            if begun:
-                raise
-            await send_problem(self._problem(error, scope), scope, send)
-
-    def _problem(self, error: BaseException, scope: Scope) -> Problem:
-        if isinstance(error, Problem):
-            if error.__cause__ is not None:
-                fields = {"request_id": scope.get("request_id"), "cause": type(error.__cause__).__name__}
-                log.warning(error.code, extra=fields)
-            return error
-        if isinstance(error, HTTPException):
-            return self._from_http(error, scope)
-        if isinstance(error, asyncio.CancelledError):  # by the server, when its grace after SIGTERM is over
-            return Unavailable("The server is stopping. Try again in a moment.")
-        log.error("unhandled", exc_info=error, extra={"request_id": scope.get("request_id")})
-        return Problem()
-
-    def _from_http(self, error: HTTPException, scope: Scope) -> Problem:
-        if error.status_code == NotFound.status:
-            return NotFound()
-        if error.status_code == MethodNotAllowed.status:
-            allow = self.allowed.on(scope["path"]) or "GET, HEAD"  # the rest is Swagger UI
-            return MethodNotAllowed(headers={"Allow": allow})
-        return HttpProblem(error.status_code)
