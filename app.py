@@ -71,7 +71,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
         swagger_ui_options=SWAGGER_UI,
     )
     limits = BodyLimits(settings.max_body_bytes, settings.body_timeout)
-    app.add_api(CONTRACT, resolver=RelativeResolver("handlers"), body_limits=limits)
+    app.add_api(document, resolver=RelativeResolver("handlers"), body_limits=limits)
     return app
 
 
@@ -121,6 +121,8 @@ def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
 async def _lifespan(services: Services, verifier: Verifier, _app: Any) -> AsyncIterator[dict[str, Any]]:
     """Migrate, serve, let go. A database that is away holds the start up no longer than FIRST_TRY_S."""
     upgrading = asyncio.create_task(schema.keep_trying_to_upgrade(services.database))
+    if services.issuer is not None:
+        services.passwords.prepare()
     await asyncio.wait({upgrading}, timeout=FIRST_TRY_S)
     yield {"services": services, "verifier": verifier}
     upgrading.cancel()

@@ -1,7 +1,7 @@
 """The environment, read once into one frozen object; nothing else in the project reads it."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
 from pathlib import Path
@@ -55,18 +55,17 @@ class Settings:
             environ = {k: v for k, v in dotenv_values(Path(".env")).items() if v is not None} | dict(
                 os.environ
             )
+        given = {
+            field.name: text for field in fields(cls) if (text := environ.get(field.name.upper(), "").strip())
+        }
         values: dict[str, Any] = {}
         wrong: list[str] = []
-        for field in fields(cls):
-            name = field.name.upper()
-            if text := environ.get(name, "").strip():
-                try:
-                    values[field.name] = _PARSERS.get(field.name, str)(text)
-                except ValueError as error:
-                    wrong.append(f"{name} {error}")
-        wrong += _contradictions(
-            {field.name for field in fields(cls) if environ.get(field.name.upper(), "").strip()}
-        )
+        for name, text in given.items():
+            try:
+                values[name] = _PARSERS.get(name, str)(text)
+            except ValueError as error:
+                wrong.append(f"{name.upper()} {error}")
+        wrong += _contradictions(given.keys())
         if wrong:
             raise SettingsError("\n".join(wrong))
         values.setdefault("public_url", _default_public_url(values))
@@ -78,7 +77,7 @@ def _default_public_url(values: Mapping[str, Any]) -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{values.get('port', Settings.port)}"
 
 
-def _contradictions(given: set[str]) -> list[str]:
+def _contradictions(given: Set[str]) -> list[str]:
     """What is wrong between the settings given: exactly one of three may sign the tokens."""
     claims = ("JWT_ISSUER", "JWT_AUDIENCE")
     if {"jwks_url", "better_auth_secret"} <= given:

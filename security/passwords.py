@@ -26,7 +26,12 @@ class Passwords:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bcrypt")
         self._waiting = 0
-        # Compared where there is no account, so that its absence takes as long as a wrong password.
+
+    def prepare(self) -> None:
+        """Make what is compared where there is no account: its absence takes as long as a wrong password.
+
+        Called at start where accounts are kept; elsewhere it would be a bcrypt for nothing.
+        """
         self._no_account = self._threads.submit(_hash, os.urandom(16).hex().encode())
 
     async def hash(self, password: str) -> str:

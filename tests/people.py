@@ -9,6 +9,7 @@ import httpx
 import jwt
 
 SECRET = "tests-" * 8 + "only"  # shared by the server under test and the frontend that these tests are
+MISSING = 2**63 - 1  # the largest task id there can be, and nobody's
 _numbers = itertools.count(1)
 
 

@@ -18,7 +18,10 @@ PROBLEM = {"$ref": "#/components/schemas/Problem"}
 
 
 class Operation(NamedTuple):
-    """An operation of the contract. `body` is the first it shows, None where it takes none."""
+    """An operation of the contract. `body` is the first it shows, None where it takes none.
+
+    `has_input` is whether one request to it can differ from another.
+    """
 
     id: str
     method: str
@@ -26,16 +29,21 @@ class Operation(NamedTuple):
     body: Any
     security: list[dict[str, Any]]
     responses: dict[str, Any]
+    has_input: bool
 
 
 def operations() -> Iterator[Operation]:
     for path, item in CONTRACT["paths"].items():
         for method in METHODS:
             if found := item.get(method):
-                security = found.get("security", CONTRACT["security"])
-                body = first_example(found)
                 yield Operation(
-                    found["operationId"], method.upper(), path, body, security, found["responses"]
+                    id=found["operationId"],
+                    method=method.upper(),
+                    path=path,
+                    body=first_example(found),
+                    security=found.get("security", CONTRACT["security"]),
+                    responses=found["responses"],
+                    has_input="parameters" in {*item, *found} or "requestBody" in found,
                 )
 
 

@@ -5,9 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from tests.people import Person
-
-MISSING = 2**63 - 1  # the largest id there can be
+from tests.people import MISSING, Person
 
 
 @pytest.mark.parametrize("options", [{}, {"json": {}}, {"json": {"done": True}}])

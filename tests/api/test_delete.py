@@ -1,8 +1,6 @@
 """DELETE /api/{user_id}/tasks/{task_id}"""
 
-from tests.people import Person
-
-MISSING = 2**63 - 1  # the largest id there can be
+from tests.people import MISSING, Person
 
 
 def test_deleting_is_204_without_a_body(ada: Person):

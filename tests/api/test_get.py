@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.people import Person
-
-MISSING = 2**63 - 1  # the largest id there can be
+from tests.people import MISSING, Person
 
 
 def test_task_is_given_as_it_was_made(ada: Person):

@@ -6,10 +6,8 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tests.people import Person, new_person
+from tests.people import MISSING, Person, new_person
 from tests.promises import Operation, operations
-
-MISSING = 2**63 - 1  # the largest id there can be
 
 
 class Home(NamedTuple):

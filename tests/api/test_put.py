@@ -2,9 +2,7 @@
 
 import pytest
 
-from tests.people import Person
-
-MISSING = 2**63 - 1  # the largest id there can be
+from tests.people import MISSING, Person
 
 
 def test_put_replaces_everything_given(ada: Person):

@@ -10,11 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.people import SECRET, Person, new_person
+from tests.people import MISSING, SECRET, Person, new_person
 from tests.promises import Operation, client_of, hold_to_contract, operations
 from tests.server import start, wait_until_live
 
-MISSING = 2**63 - 1  # the largest id there can be
 TOO_LARGE = {"content": b" " * 65_537, "headers": {"Content-Type": "application/json"}}
 PLAIN = {"content": b"x", "headers": {"Content-Type": "text/plain"}}
 

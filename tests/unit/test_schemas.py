@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 
 from contract.schemas import Validator
+from security import tokens
+from tests.promises import CONTRACT
 
 
 def faults(schema: dict[str, Any], value: Any) -> list[tuple[str, str]]:
@@ -51,3 +53,7 @@ def test_every_fault_is_found_and_placed():
 def test_format_that_nothing_checks_is_refused_at_start():
     with pytest.raises(ValueError, match="hostname"):
         Validator({"type": "string", "format": "hostname"}, "body")
+
+
+def test_user_of_a_token_has_the_form_of_the_contract():
+    assert f"^{tokens._USER_ID.pattern}$" == CONTRACT["components"]["schemas"]["UserId"]["pattern"]
