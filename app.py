@@ -29,7 +29,7 @@ from handlers.context import Services
 from observability import Metrics, ObservabilityMiddleware
 from persistence import schema
 from persistence.database import Database
-from security import keys
+from security import jwk, keys
 from security.gate import GateMiddleware
 from security.issuer import Issuer
 from security.passwords import Passwords
@@ -111,7 +111,7 @@ def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
         )
     outside = partial(Verifier, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
     if settings.jwks_url:
-        return outside(algorithms=keys.ALGORITHMS, find_key=keys.KeySet(settings.jwks_url).find)
+        return outside(algorithms=jwk.ALGORITHMS, find_key=keys.KeySet(settings.jwks_url).find)
     return outside(
         algorithms=frozenset({"HS256"}), find_key=keys.SharedSecret(settings.better_auth_secret or "").find
     )

@@ -3,23 +3,23 @@
 import asyncio
 import base64
 import logging
+import math
 import time
-from typing import Any
+from collections.abc import Callable
 
 import httpx
 import jwt
 
-from contract import strict_json
-from contract.problems import InvalidRequest, Unavailable
+from contract.problems import Unavailable
+from security import jwk
 
 log = logging.getLogger("todo.keys")
 
-ALGORITHMS = frozenset({"EdDSA", "ES256", "RS256", "PS256"})
-REFRESH_S = 300
-RETRY_S = 2  # the least time between two fetches, however many unknown kids come
+REFRESH_S = 300  # a key that the issuer has withdrawn is gone this long after
+KEPT_S = 24 * 3600  # how long known keys are used while the issuer is away
+RETRY_S, MAX_RETRY_S = 2, 30  # between two fetches, however many unknown keys are asked for
+FETCH_S = 3
 MAX_BYTES = 256 * 1024
-
-_CURVES = {"OKP": {"Ed25519": "EdDSA"}, "EC": {"P-256": "ES256"}}
 
 
 class SharedSecret:
@@ -35,74 +35,82 @@ class SharedSecret:
 
 
 class KeySet:
-    """An outside issuer's public keys, fetched when needed, one fetch at a time."""
+    """An outside issuer's public keys, remembered; one fetch at a time serves whoever waits for it."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
+        self._clock = clock
+        self._tls = httpx.create_ssl_context()  # once: it reads every root certificate
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = self._tried_at = float("-inf")
-        self._fetching = asyncio.Lock()
+        self._fetched_at = self._next_fetch_at = -math.inf
+        self._failures = 0  # since the last fetch that succeeded
+        self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, kid: str | None) -> jwt.PyJWK | None:
-        """The key named `kid`. Raises Unavailable when no keys could ever be fetched."""
+        """The key named `kid`; None when the issuer has no such key.
+
+        A known key is given at once and refreshed behind the request's back; only a key that is unknown, or
+        one that nobody has asked for in a long time, waits for a fetch. Raises Unavailable when the issuer
+        cannot be asked.
+        """
         if kid is None:
             return None
-        now = time.monotonic()
-        if kid not in self._keys or now - self._fetched_at > REFRESH_S:
-            await self._refresh(asked_at=now)
+        age_s = self._clock() - self._fetched_at
+        if age_s > KEPT_S:
+            self._keys = {}
+        if kid in self._keys and age_s <= REFRESH_S:
+            return self._keys[kid]
+        fetching = self._fetch_unless_too_early()
+        is_outdated = age_s > 2 * REFRESH_S and not self._failures
+        if fetching and (is_outdated or kid not in self._keys):
+            await asyncio.wait({fetching})  # not cancelled with the request: others wait for it too
+        if kid not in self._keys and self._failures:
+            raise self._unavailable()
         return self._keys.get(kid)
 
-    async def _refresh(self, *, asked_at: float) -> None:
-        async with self._fetching:
-            if self._tried_at < asked_at - RETRY_S:
-                self._tried_at = time.monotonic()
-                await self._fetch()
-        if self._fetched_at == float("-inf"):
-            raise Unavailable("The keys of the issuer cannot be fetched. Try again in a moment.")
+    def _fetch_unless_too_early(self) -> asyncio.Task[None] | None:
+        """The fetch that is under way, or a new one; None so soon after the last."""
+        if self._fetching is None or self._fetching.done():
+            if self._clock() < self._next_fetch_at:
+                return None
+            self._fetching = asyncio.create_task(self._fetch())
+        return self._fetching
 
     async def _fetch(self) -> None:
-        """Take over the keys at the URL; keep those known when it fails."""
+        """Take over the keys at the URL. Whatever comes instead of keys, those known are kept."""
+        began_at = self._clock()
         try:
-            async with asyncio.timeout(3), httpx.AsyncClient() as client:
-                response = await client.get(self._url)
-            if response.status_code != httpx.codes.OK or len(response.content) > MAX_BYTES:
-                raise ValueError("not a key set")
-            self._keys = parse(strict_json.loads(response.content))
-        except (httpx.HTTPError, TimeoutError, InvalidRequest, ValueError) as error:
-            log.warning("the key set cannot be fetched", extra={"error": type(error).__name__})
-            return
-        self._fetched_at = time.monotonic()
+            async with asyncio.timeout(FETCH_S):
+                document = await self._download()
+            self._keys = await asyncio.to_thread(jwk.parse, document)
+        except Exception as error:  # of the network, of TLS, of the document: none may stop the requests
+            self._failures += 1
+            log.warning("the key set cannot be fetched", extra={"error": repr(error)})
+        else:
+            self._failures, self._fetched_at = 0, began_at
+            if not self._keys:
+                log.warning("the key set holds no key that can verify tokens")
+        doublings = min(max(self._failures - 1, 0), 4)  # 2 s for the first failure, then 4, 8, 16, 30
+        self._next_fetch_at = began_at + min(RETRY_S * 2**doublings, MAX_RETRY_S)
 
+    async def _download(self) -> bytes:
+        """What stands at the URL, as it came: no redirect is followed, nothing unpacked."""
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
+        document = bytearray()
+        async with (
+            httpx.AsyncClient(verify=self._tls, trust_env=False) as client,
+            client.stream("GET", self._url, headers=headers) as response,
+        ):
+            if response.status_code != httpx.codes.OK:
+                raise ValueError(f"the issuer answers {response.status_code}")
+            async for chunk in response.aiter_raw():
+                document += chunk
+                if len(document) > MAX_BYTES:
+                    raise ValueError(f"the answer is longer than {MAX_BYTES} bytes")
+        return bytes(document)
 
-def parse(document: Any) -> dict[str, jwt.PyJWK]:
-    """The signing keys of a JSON Web Key Set (RFC 7517), by kid; what is not one is left out.
-
-    Raises ValueError when it is no key set at all.
-    """
-    entries = document.get("keys") if isinstance(document, dict) else None
-    if not isinstance(entries, list):
-        raise ValueError("not a key set")
-    return {entry["kid"]: key for entry in entries if (key := _key(entry)) is not None}
-
-
-def _key(entry: Any) -> jwt.PyJWK | None:
-    """A public signing key of an algorithm taken here, or None."""
-    if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str) or "d" in entry:
-        return None
-    if entry.get("use", "sig") != "sig":
-        return None
-    algorithm = _algorithm(entry)
-    if algorithm is None or entry.get("alg", algorithm) != algorithm:
-        return None
-    try:
-        return jwt.PyJWK(entry, algorithm)
-    except (jwt.PyJWTError, ValueError, TypeError):
-        return None
-
-
-def _algorithm(entry: dict[str, Any]) -> str | None:
-    """The one algorithm that a key is for; an RSA key says which of its two, RS256 when it does not."""
-    if entry.get("kty") == "RSA":
-        named = entry.get("alg", "RS256")
-        return str(named) if named in ("RS256", "PS256") else None
-    return _CURVES.get(str(entry.get("kty")), {}).get(str(entry.get("crv")))
+    def _unavailable(self) -> Unavailable:
+        wait_s = math.ceil(self._next_fetch_at - self._clock())
+        return Unavailable(
+            "The keys of the issuer cannot be fetched. Try again in a moment.", retry_after_s=max(wait_s, 1)
+        )

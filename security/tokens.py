@@ -41,6 +41,7 @@ class Verifier:
         header, payload = _parse(token)
         self._check_header(header)
         _check_claims(payload)
+        self._check_purpose(payload)
         key = await self.find_key(header.get("kid"))
         if key is None:
             raise InvalidToken
@@ -53,6 +54,17 @@ class Verifier:
         if algorithm not in self.algorithms or kind not in _TYPES or len(kid or "") > MAX_KID_LENGTH:
             raise InvalidToken
         if not _FOREIGN_MEMBERS.isdisjoint(header):
+            raise InvalidToken
+
+    def _check_purpose(self, claims: dict[str, Any]) -> None:
+        """Whether it is for this server, now. PyJWT asks again; asked here, nothing is fetched for others."""
+        claimed = claims.get("aud")
+        audiences = claimed if isinstance(claimed, list) else [claimed]
+        if (
+            claims["exp"] <= time.time() - LEEWAY_S
+            or self.issuer not in (None, claims.get("iss"))
+            or self.audience not in (None, *audiences)
+        ):
             raise InvalidToken
 
     def _decode(self, token: str, key: jwt.PyJWK, algorithm: str) -> dict[str, Any]:

@@ -4,87 +4,25 @@ import base64
 import hashlib
 import hmac
 import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import httpx
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import ec, ed448, ed25519, rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from jwt.algorithms import get_default_algorithms
 from sqlalchemy import Connection, create_engine, make_url, text
 
+from tests.issuers import Publisher, algorithm_of, private_key, public_jwk
 from tests.people import SECRET, Person, token
 from tests.promises import client_of
 from tests.server import Server, free_port, running
 
 ORIGIN = "http://localhost:3000"  # Better Auth's iss and aud: the frontend's origin
 ALGORITHMS = ("EdDSA", "ES256", "RS256", "PS256")
-
-
-class Publisher:
-    """Stands for the issuer: serves the keys that a test gives it, on loopback."""
-
-    def __init__(self, *keys: Any) -> None:
-        self.publish(*keys)
-        self.asked = 0
-
-    def publish(self, *keys: Any) -> None:
-        self.body = json.dumps({"keys": keys}).encode()
-
-    @contextmanager
-    def serving(self, port: int = 0) -> Iterator[str]:
-        """The URL of the key set."""
-        publisher = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                publisher.asked += 1
-                self.send_response(200)
-                self.send_header("Content-Type", "application/json")
-                self.end_headers()
-                self.wfile.write(publisher.body)
-
-            def log_message(self, *_: Any) -> None:
-                """Not to the console."""
-
-        with ThreadingHTTPServer(("127.0.0.1", port), Handler) as server:
-            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-            yield f"http://127.0.0.1:{server.server_port}/api/auth/jwks"
-            server.shutdown()
-
-
-@cache
-def private_key(kid: str) -> Any:
-    """The key named `kid`, of the kind that its name begins with."""
-    match kid.partition("-")[0]:
-        case "EdDSA":
-            return ed25519.Ed25519PrivateKey.generate()
-        case "Ed448":
-            return ed448.Ed448PrivateKey.generate()
-        case "ES256":
-            return ec.generate_private_key(ec.SECP256R1())
-        case _:
-            return rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-def algorithm_of(kid: str) -> str:
-    return kid.partition("-")[0].replace("Ed448", "EdDSA")
-
-
-def public_jwk(kid: str, **changes: Any) -> dict[str, Any]:
-    """As Better Auth publishes it: {alg, crv, x, kty, kid}, no `use`."""
-    algorithm = algorithm_of(kid)
-    jwk = get_default_algorithms()[algorithm].to_jwk(private_key(kid).public_key(), as_dict=True)
-    jwk.pop("key_ops", None)
-    return jwk | {"alg": algorithm, "kid": kid} | changes
 
 
 def minted(signed_by: str, *, header: Any = None, algorithm: str | None = None, **changes: Any) -> str:
