@@ -1,6 +1,7 @@
 """Lets a request through to its operation only with what the contract's `security` asks for.
 
-It stands in Connexion's security slot and runs the hook that the scheme names in `x-bearerInfoFunc`.
+And to a user's path only with that user's token. It stands in Connexion's security slot and runs the hook
+that the scheme names in `x-bearerInfoFunc`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -12,7 +13,7 @@ from connexion.utils import get_function_from_name
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from contract.problems import InvalidToken, Unauthenticated
+from contract.problems import Forbidden, InvalidToken, Unauthenticated
 
 Hook = Callable[[str, Request], Awaitable[dict[str, Any]]]
 
@@ -31,10 +32,16 @@ class GateOperation:
             raise UnsecuredOwnerError(f"{operation.method} {operation.path} has {{user_id}} but no security")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises what the hook raises; Unauthenticated when there is no token to show it."""
+        """Raises what the hook raises; Unauthenticated without a token; Forbidden on another user's path.
+
+        That comes before anything is read or validated, and no handler can forget it.
+        """
         if self._hook is not None:
-            info = await self._hook(bearer_token(scope), Request(scope))
-            scope["extensions"].setdefault("connexion_context", {}).update(user=info["sub"], token_info=info)
+            claims = await self._hook(bearer_token(scope), Request(scope))
+            user = claims["sub"]
+            scope["extensions"].setdefault("connexion_context", {}).update(user=user, token_info=claims)
+            if scope["path_params"].get("user_id", user) != user:
+                raise Forbidden
         await self._next_app(scope, receive, send)
 
 

@@ -70,7 +70,7 @@ def test_gate_closes_when_every_request_is_refused(tmp_path: Path):
     ("leak", "operation", "finding"),
     [
         ("lists_forget_the_owner", "tasks.list", "an answer to Ada holds something of Bob's"),
-        ("the_hook_forgets_the_path", "tasks.create", "Bob repeats POST and gets 201"),
+        ("the_hook_believes_the_path", "tasks.create", "Bob repeats POST and gets 201"),
     ],
 )
 def test_planted_leak_is_found(leak: str, operation: str, finding: str, tmp_path: Path):
