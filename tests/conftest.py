@@ -11,6 +11,7 @@ from tests import postgresql as postgresql_server
 from tests.people import SECRET, Person, new_person
 from tests.promises import client_of
 from tests.server import Server, running
+from tests.walls import Wall, standing
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -71,6 +72,16 @@ def accounts(account_server: Server) -> Iterator[httpx.Client]:
     """A client of `account_server`, signed in as nobody."""
     with client_of(account_server.url) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def wall(new_database: Callable[[], str], folder: Path) -> Iterator[Wall]:
+    """The wall between two people who have a server to themselves."""
+    with (
+        running(folder, DATABASE_URL=new_database(), BETTER_AUTH_SECRET=SECRET) as server,
+        standing(server) as wall,
+    ):
+        yield wall
 
 
 @pytest.fixture

@@ -9,11 +9,12 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
+from sqlalchemy import Connection, Engine, create_engine, make_url, text
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "cli", "serve")
@@ -31,6 +32,16 @@ class Server:
     @property
     def log(self) -> str:
         return self.log_file.read_text(encoding="utf-8")
+
+    @contextlib.contextmanager
+    def database(self) -> Iterator[Connection]:
+        """A connection to its database, past the server; each statement is kept at once."""
+        engine = engine_of(self.settings["DATABASE_URL"])
+        with engine.connect() as connection:
+            if connection.dialect.name == "sqlite":
+                connection.execute(text("PRAGMA foreign_keys = ON"))
+            yield connection
+        engine.dispose()
 
     def kill(self) -> None:
         """End it as a power failure would, without a chance to finish anything."""
@@ -75,6 +86,21 @@ def wait_until_live(server: Server, *, path: str = "/health/live", timeout_s: fl
             pass
         time.sleep(0.05)
     raise RuntimeError(f"the server does not answer:\n{server.log}")
+
+
+def engine_of(database_url: str) -> Engine:
+    """To the database of a setting DATABASE_URL."""
+    url = make_url(database_url)
+    driver = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql+psycopg"
+    return create_engine(url.set(drivername=driver), isolation_level="AUTOCOMMIT")
+
+
+def eventually(condition: Callable[[], bool], within_s: float) -> bool:
+    """Whether it becomes true in that time."""
+    deadline = time.monotonic() + within_s
+    while not (held := condition()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return held
 
 
 def free_port() -> int:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
-from sqlalchemy import create_engine, make_url, text
+from sqlalchemy import text
 
 from tests.people import Person, token
 from tests.server import Server, running
@@ -109,12 +109,8 @@ def strangers(http: httpx.Client, ada: Person) -> Iterator[Exchange]:
 
 def broken(server: Server, ada: Person) -> Exchange:
     """A failure of the server itself, logged with its traceback: its database has lost a column."""
-    url = make_url(server.settings["DATABASE_URL"])
-    driver = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql+psycopg"
-    engine = create_engine(url.set(drivername=driver))
-    with engine.begin() as connection:
+    with server.database() as connection:
         connection.execute(text("ALTER TABLE tasks RENAME COLUMN title TO heading"))
-    engine.dispose()
     answer = ada.post(TASK)
     assert answer.status_code == 500
     return Exchange(answer, "tasks.create", ada.id)

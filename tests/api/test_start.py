@@ -9,12 +9,12 @@ from urllib.parse import urlsplit
 
 import pytest
 import yaml
-from sqlalchemy import create_engine, inspect
+from sqlalchemy import inspect
 
 from tests import postgresql as postgresql_server
 from tests.people import SECRET, Person, new_person
 from tests.promises import client_of
-from tests.server import ROOT, Server, free_port, start, wait_until_live
+from tests.server import ROOT, Server, engine_of, free_port, start, wait_until_live
 
 MIGRATE = (sys.executable, "-m", "cli", "migrate")
 
@@ -127,7 +127,7 @@ def test_migrate_makes_the_schema_and_may_be_run_again(folder: Path, tmp_path: P
 
 
 def tables_of(url: str) -> list[str]:
-    engine = create_engine(url)
+    engine = engine_of(url)
     try:
         return sorted(inspect(engine).get_table_names())
     finally:

@@ -1,17 +1,22 @@
 """The server with a leak planted in it: `python -m tests.contract.leaky LEAK serve`.
 
 The product has no such switch; the leak is put in from outside before the server starts, to see that the
-attack finds it.
+attack finds it, and the tests of the wall.
 """
 
 import sys
 from typing import Any
 
 from sqlalchemy import Select, bindparam, delete
+from starlette.datastructures import Headers
 from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
 
 import cli
+import handlers.tasks
 import security.bearer
+from contract.guard import GuardMiddleware
+from contract.replies import Reply
 from persistence import task_pages, tasks
 from persistence.tables import tasks as table
 
@@ -35,6 +40,38 @@ def the_hook_believes_the_path() -> None:
         return claims | {"sub": request.path_params["user_id"]}
 
     security.bearer.verify = verify
+
+
+def the_hook_forgets_case() -> None:
+    """Ada's token opens the path of ADA."""
+    strict = security.bearer.verify
+
+    async def verify(token: str, request: Request) -> dict[str, Any]:
+        request.scope["path_params"]["user_id"] = request.scope["path_params"]["user_id"].lower()
+        return await strict(token, request)
+
+    security.bearer.verify = verify
+
+
+def bodies_say_whose() -> None:
+    """POST /api/ada/tasks with {"user_id": "bob"} makes a task of Bob's."""
+    create = handlers.tasks.create
+
+    async def create_for(user_id: str, body: dict[str, Any]) -> Reply:
+        return await create(body.get("user_id", user_id), body)
+
+    handlers.tasks.create = create_for
+
+
+def a_header_says_the_method() -> None:
+    """GET with X-HTTP-Method-Override: DELETE deletes."""
+    guard = GuardMiddleware.__call__
+
+    async def overridden(self: GuardMiddleware, scope: Scope, receive: Receive, send: Send) -> None:
+        method = Headers(scope=scope).get("x-http-method-override") if scope["type"] == "http" else None
+        await guard(self, {**scope, "method": method} if method else scope, receive, send)
+
+    GuardMiddleware.__call__ = overridden
 
 
 def _without_owner(statement: Select[Any]) -> Select[Any]:

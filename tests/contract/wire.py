@@ -2,6 +2,7 @@
 
 import contextlib
 import re
+import select
 import socket
 from collections.abc import Iterator
 from http.client import HTTPException, HTTPResponse
@@ -13,11 +14,15 @@ CANARY = "canary-5f1d77"
 
 
 class Answer(NamedTuple):
-    """What came back. `status` is None when the server closed without a word."""
+    """What came back. `status` is None when the server closed without a word.
+
+    `head` is the status line and every header in one text, those that came twice included.
+    """
 
     status: int | None
     headers: dict[str, str]
     body: bytes
+    head: str = ""
 
 
 SILENCE = Answer(None, {}, b"")
@@ -39,7 +44,40 @@ def read(wire: socket.socket, method: str = "GET") -> Answer:
         body = response.read()
     except (HTTPException, ConnectionError):
         return SILENCE
-    return Answer(response.status, {name.lower(): value for name, value in response.getheaders()}, body)
+    fields = response.getheaders()
+    head = f"{response.status} {response.reason} {fields}"
+    return Answer(response.status, {name.lower(): value for name, value in fields}, body, head)
+
+
+class Line:
+    """A connection that is kept from one exchange to the next; a new one where the server has closed it."""
+
+    def __init__(self, url: str, *, timeout_s: float = 15) -> None:
+        self._url = url
+        self._timeout_s = timeout_s
+        self._stack = contextlib.ExitStack()
+        self._wire: socket.socket | None = None
+
+    def exchange(self, raw: bytes) -> Answer:
+        """The answer to `raw`, one whole request, sent as it is."""
+        wire = self._open()
+        with contextlib.suppress(ConnectionError):  # the server may refuse before it has read all
+            wire.sendall(raw)
+        answer = read(wire, raw.partition(b" ")[0].decode("latin-1"))
+        if answer.status is None or answer.headers.get("connection") == "close":
+            self.close()
+        return answer
+
+    def close(self) -> None:
+        self._stack.close()
+        self._wire = None
+
+    def _open(self) -> socket.socket:
+        if self._wire and select.select([self._wire], [], [], 0)[0]:  # nothing is due: that is its end
+            self.close()
+        if self._wire is None:
+            self._wire = self._stack.enter_context(connected(self._url, timeout_s=self._timeout_s))
+        return self._wire
 
 
 def read_statuses(wire: socket.socket) -> list[int]:

@@ -8,11 +8,12 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, Select, create_engine, func, inspect, make_url, select, text
+from sqlalchemy import Connection, Engine, Select, func, inspect, select, text
 
 from persistence import schema, task_pages
 from persistence.database import Database
 from persistence.tables import metadata, tasks
+from tests.server import engine_of
 
 USERS, TASKS_EACH = 5, 2000
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -31,10 +32,9 @@ async def upgrade(url: str) -> None:
 @pytest.fixture(scope="module")
 def engine(new_database: Callable[[], str]) -> Iterator[Engine]:
     """A migrated database with tasks of several users in it."""
-    url = make_url(new_database())
-    asyncio.run(upgrade(url.render_as_string(hide_password=False)))
-    driver = "sqlite" if url.get_backend_name() == "sqlite" else "postgresql+psycopg"
-    engine = create_engine(url.set(drivername=driver))
+    url = new_database()
+    asyncio.run(upgrade(url))
+    engine = engine_of(url)
     with engine.begin() as connection:
         fill(connection)
     yield engine
