@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import jwt
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from contract import strict_json
 from contract.problems import InvalidRequest, InvalidToken
@@ -20,7 +21,7 @@ MAX_KID_LENGTH = 255
 
 # Header members that change what is signed or where the key comes from (RFC 7515 4.1, RFC 7797).
 _FOREIGN_MEMBERS = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
-_TYPES = frozenset({None, "JWT", "at+jwt"})  # not better-auth.session-cache+jwt, signed with the same keys
+_TYPES = frozenset({"JWT", "at+jwt"})  # not better-auth.session-cache+jwt, signed with the same keys
 _USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@|:-]{0,127}")  # the contract's UserId
 
 KeyFinder = Callable[[str | None], Awaitable[jwt.PyJWK | None]]
@@ -38,20 +39,20 @@ class Verifier:
 
     async def verify(self, token: str) -> dict[str, Any]:
         """The claims. Raises InvalidToken for every fault alike."""
-        header, payload = _parse(token)
+        header, payload, signature = _parse(token)
         self._check_header(header)
         _check_claims(payload)
         self._check_purpose(payload)
         key = await self.find_key(header.get("kid"))
-        if key is None:
+        if key is None or not _has_length_for(key, signature):
             raise InvalidToken
         return self._decode(token, key, header["alg"])
 
     def _check_header(self, header: dict[str, Any]) -> None:
-        algorithm, kind, kid = (header.get(name) for name in ("alg", "typ", "kid"))
-        if not all(member is None or isinstance(member, str) for member in (algorithm, kind, kid)):
+        algorithm, kind, kid = header.get("alg"), header.get("typ", "JWT"), header.get("kid", "")
+        if not all(isinstance(member, str) for member in (algorithm, kind, kid)):
             raise InvalidToken
-        if algorithm not in self.algorithms or kind not in _TYPES or len(kid or "") > MAX_KID_LENGTH:
+        if algorithm not in self.algorithms or kind not in _TYPES or len(kid) > MAX_KID_LENGTH:
             raise InvalidToken
         if not _FOREIGN_MEMBERS.isdisjoint(header):
             raise InvalidToken
@@ -83,19 +84,24 @@ class Verifier:
         return claims
 
 
-def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Header and payload, not yet to be believed."""
+def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
+    """Header, payload and signature, not yet to be believed."""
     segments = token.split(".")
     if len(token) > MAX_TOKEN_BYTES or len(segments) != 3:
         raise InvalidToken
-    header, payload, _ = (_bytes(segment) for segment in segments)
+    header, payload, signature = (_bytes(segment) for segment in segments)
     try:
         members = strict_json.loads(header), strict_json.loads(payload)
     except InvalidRequest:
         raise InvalidToken from None
     if not all(isinstance(member, dict) for member in members):
         raise InvalidToken
-    return members
+    return *members, signature
+
+
+def _has_length_for(key: jwt.PyJWK, signature: bytes) -> bool:
+    """RFC 8017 8.1.2: an RSA signature is as long as its key; OpenSSL lets PS256 leave out leading zeros."""
+    return not isinstance(key.key, RSAPublicKey) or len(signature) == (key.key.key_size + 7) // 8
 
 
 def _bytes(segment: str) -> bytes:

@@ -1,211 +1,229 @@
-"""Which bearer tokens open a user's tasks: everything else is one 401."""
+"""Which bearer tokens open a user's tasks: everything else is one 401, whoever signs for the server."""
 
-import base64
-import hashlib
-import hmac
 import json
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
+from itertools import permutations
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
+import jwt
 import pytest
 
-from tests.people import SECRET
+from tests.api.token_attacks import BOUND, BY_ALGORITHM, DISGUISES, PUBLISHED
+from tests.api.token_cases import CEILING_S, REFUSED, Case
+from tests.forging import of_length, stranger, with_claim
+from tests.issuers import (
+    ALGORITHMS,
+    ORIGIN,
+    Issuer,
+    Publisher,
+    issuer,
+    now,
+    private_key,
+    public_jwk,
+)
 from tests.promises import client_of
 from tests.server import running
 
-TASKS = "/api/ada/tasks"
-HEADER = {"alg": "HS256", "typ": "JWT"}
-ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+ALGORITHM_OF = {
+    "built-in": "EdDSA",
+    **{algorithm: algorithm for algorithm in ALGORITHMS},  # four keys, published at one JWKS
+    "secret": "HS256",
+    "secret of an origin": "HS256",
+}
+SERVERS = ["built-in", "EdDSA", "secret", "secret of an origin"]
+
+
+class Mode(NamedTuple):
+    """A client of a server, and the issuer whose tokens that server takes."""
+
+    http: httpx.Client
+    our: Issuer
 
 
 @pytest.fixture(scope="module")
-def client(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A client of a server that shares SECRET. What it stores does not matter here: SQLite will do."""
-    url = f"sqlite:///{tmp_path_factory.mktemp('tokens') / 'todo.db'}"
-    with (
-        running(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) as server,
-        client_of(server.url) as client,
-    ):
-        yield client
+def modes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Mode]]:
+    """By the name of the issuer. What the servers store does not matter here: SQLite will do."""
+    databases = tmp_path_factory.mktemp("tokens")
+    secret, another_secret = private_key("HS256"), private_key("HS256-of-an-origin")
+    origin = {"JWT_ISSUER": ORIGIN, "JWT_AUDIENCE": ORIGIN}
+    with ExitStack() as stack:
+
+        def served(name: str, **settings: str) -> httpx.Client:
+            url = f"sqlite:///{databases / name}"
+            server = stack.enter_context(running(folder, DATABASE_URL=url, **settings))
+            return stack.enter_context(client_of(server.url))
+
+        jwks_url = stack.enter_context(Publisher(*map(public_jwk, ALGORITHMS)).serving())
+        jwks = served("jwks", JWKS_URL=jwks_url, **origin)
+        shared = served("shared", BETTER_AUTH_SECRET=secret.decode())
+        of_an_origin = served("of-an-origin", BETTER_AUTH_SECRET=another_secret.decode(), **origin)
+        yield {
+            "built-in": built_in(served("built-in"), databases / "built-in"),
+            "another built-in": built_in(served("another"), databases / "another"),
+            **{algorithm: Mode(jwks, issuer(algorithm)) for algorithm in ALGORITHMS},
+            "secret": Mode(shared, Issuer("HS256", secret, origin=None)),
+            "secret of an origin": Mode(of_an_origin, Issuer("HS256", another_secret)),
+        }
+
+
+def built_in(http: httpx.Client, file: Path) -> Mode:
+    """With the key out of the database: the server itself signs nothing but what is right."""
+    assert http.get("/api/auth/jwks").status_code == 200  # the first to ask has the key made
+    with closing(sqlite3.connect(file)) as database:
+        [(private_jwk,)] = database.execute("SELECT private_jwk FROM signing_keys")
+    jwk = json.loads(private_jwk)
+    return Mode(
+        http, Issuer("EdDSA", jwt.PyJWK(jwk, "EdDSA").key, jwk["kid"], str(http.base_url).rstrip("/"))
+    )
+
+
+@pytest.fixture(scope="module", params=ALGORITHM_OF)
+def mode(modes: dict[str, Mode], request: pytest.FixtureRequest) -> Mode:
+    return modes[request.param]
 
 
 @pytest.fixture(scope="module")
-def refusal(client: httpx.Client) -> dict[str, Any]:
-    """What is said of a token that is no token at all."""
-    return said(opened(client, "nonsense"))
+def refusal(modes: dict[str, Mode]) -> tuple[Any, ...]:
+    """The one answer to every token that is refused, at all servers."""
+    answer = said(opened(modes["secret"].http, "nonsense"))
+    status, headers, _ = answer
+    assert (status, headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
+    return answer
 
 
-def opened(client: httpx.Client, token: str | bytes, scheme: bytes = b"Bearer") -> httpx.Response:
+def opened(http: httpx.Client, token: str | bytes, *, path: str = "/api/ada/tasks") -> httpx.Response:
     raw = token.encode() if isinstance(token, str) else token
-    return client.get(TASKS, headers={b"Authorization": scheme + b" " + raw})
+    return http.get(path, headers={b"Authorization": (b"Bearer " + raw).strip()})
 
 
-def said(answer: httpx.Response) -> dict[str, Any]:
-    return {name: value for name, value in answer.json().items() if name != "request_id"}
+def said(answer: httpx.Response) -> tuple[int, dict[str, str], Any]:
+    """All of an answer but when and to which request it was given."""
+    headers = {name: text for name, text in answer.headers.items() if name not in {"date", "x-request-id"}}
+    body = answer.json()
+    if isinstance(body, dict):
+        del body["request_id"]
+    return answer.status_code, headers, body
 
 
-def segment(content: Any) -> str:
-    raw = content if isinstance(content, bytes) else json.dumps(content, separators=(",", ":")).encode()
-    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
-
-
-def claims(**changes: Any) -> dict[str, Any]:
-    """Good claims of ada's, but for `changes`. A claim of None is left out."""
-    now = int(time.time())
-    good = {"sub": "ada", "email": "ada@example.com", "name": "Ada", "iat": now, "exp": now + 600}
-    return {name: value for name, value in (good | changes).items() if value is not None}
-
-
-def signed(signing_input: str, secret: str = SECRET, digest: str = "sha256") -> str:
-    mac = hmac.new(secret.encode(), signing_input.encode(), getattr(hashlib, digest)).digest()
-    return f"{signing_input}.{segment(mac)}"
-
-
-def token(header: Any = HEADER, payload: Any = None, **changes: Any) -> str:
-    """Signed as it should be, whatever it says; bytes are taken as they are."""
-    return signed(f"{segment(header)}.{segment(payload if payload is not None else claims(**changes))}")
-
-
-def with_header(**members: Any) -> str:
-    return token(HEADER | members)
-
-
-def respelled(good: str) -> str:
-    """The same signature bytes in another spelling: the last character's low bits count for nothing."""
-    return good[:-1] + ALPHABET[ALPHABET.index(good[-1]) + 1]
-
-
-def now() -> int:
-    return int(time.time())
-
-
-def text(**changes: Any) -> str:
-    return json.dumps(claims(**changes))
-
-
-REFUSED: dict[str, Callable[[], str | bytes]] = {
-    "expired beyond the leeway": lambda: token(exp=now() - 31),
-    "signed by another secret": lambda: signed(token().rpartition(".")[0], SECRET[::-1]),
-    "alg none without a signature": lambda: f"{segment({'alg': 'none'})}.{segment(claims())}.",
-    "alg none with a signature": lambda: with_header(alg="none"),
-    "alg HS512": lambda: signed(f"{segment(HEADER | {'alg': 'HS512'})}.{segment(claims())}", digest="sha512"),
-    "alg in lower case": lambda: with_header(alg="hs256"),
-    "alg an array": lambda: with_header(alg=["HS256"]),
-    "alg an object": lambda: with_header(alg={}),
-    "typ an array": lambda: with_header(typ=["JWT"]),
-    "typ an object": lambda: with_header(typ={}),
-    "alg missing": lambda: token({"typ": "JWT"}),
-    "exp missing": lambda: token(exp=None),
-    "exp as a string": lambda: token(exp=str(now() + 600)),
-    "exp as true": lambda: token(payload=text().replace('"exp": ', '"exp": true, "was": ').encode()),
-    "exp 1e30": lambda: token(exp=1e30),
-    "exp beyond every float": lambda: token(payload=text(exp=7).replace(": 7", ": 1e999").encode()),
-    "exp in milliseconds": lambda: token(exp=(now() + 600) * 1000),
-    "sub missing": lambda: token(sub=None),
-    "sub empty": lambda: token(sub=""),
-    "sub with a slash": lambda: token(sub="ada/tasks"),
-    "sub with NUL": lambda: token(sub="ada\0"),
-    "sub with a line end": lambda: token(sub="ada\n"),
-    "sub with 200 characters": lambda: token(sub="a" * 200),
-    "sub a number": lambda: token(sub=7),
-    "nbf in the future": lambda: token(nbf=now() + 60),
-    "nbf as a string": lambda: token(nbf=str(now())),
-    "iat in the future": lambda: token(iat=now() + 60),
-    "iat as a string": lambda: token(iat=str(now())),
-    "iat beyond every float": lambda: token(payload=text(iat=7).replace(": 7", ": 1e999").encode()),
-    "a member twice in the payload": lambda: token(payload=b'{"sub":"bob",' + text()[1:].encode()),
-    "a member twice in the header": lambda: token(b'{"alg":"none","alg":"HS256"}'),
-    "the payload in UTF-16": lambda: token(payload=text().encode("utf-16")),
-    "the payload behind a byte order mark": lambda: token(payload=text().encode("utf-8-sig")),
-    "NaN in the payload": lambda: token(score=float("nan")),
-    "the payload an array": lambda: token(payload=[]),
-    "the header a string": lambda: token("HS256"),
-    "the signature padded": lambda: token() + "=",
-    "the header padded": lambda: signed(f"{segment({'alg': 'HS256', 'kid': 'x'})}==.{segment(claims())}"),
-    "the signature in another spelling": lambda: respelled(token()),
-    "four segments": lambda: token() + ".AAAA",
-    "two segments": lambda: token().rpartition(".")[0],
-    "an empty signature": lambda: token().rpartition(".")[0] + ".",
-    "a session cache cookie": lambda: with_header(typ="better-auth.session-cache+jwt"),
-    "crit": lambda: with_header(crit=["exp"]),
-    "b64": lambda: with_header(b64=True),
-    "zip": lambda: with_header(zip="DEF"),
-    "jwk": lambda: with_header(jwk={"kty": "oct", "k": "AA"}),
-    "jku": lambda: with_header(jku="https://example.com/jwks"),
-    "kid of 256 characters": lambda: with_header(kid="x" * 256),
-    "over 16 KiB": lambda: token(image="x" * 12_300),
-    "not ASCII": lambda: token().encode() + b"\xc3\xa9",
-    "a space within": lambda: token().replace(".", " .", 1),
-}
-
-
-@pytest.mark.parametrize("made", REFUSED.values(), ids=REFUSED)
-def test_refused_tokens_are_one_answer(
-    client: httpx.Client, refusal: dict[str, Any], made: Callable[[], str | bytes]
-):
-    answer = opened(client, made())
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == 'Bearer error="invalid_token"'
-    assert said(answer) == refusal
-
-
-ACCEPTED: dict[str, Callable[[], str]] = {
-    "no typ": lambda: token({"alg": "HS256"}),
-    "typ JWT": lambda: token({"alg": "HS256", "typ": "JWT"}),
-    "typ at+jwt": lambda: token({"alg": "HS256", "typ": "at+jwt"}),
-    "a kid": lambda: token({"alg": "HS256", "kid": "2026"}),
-    "25 s past exp, within the leeway": lambda: token(exp=now() - 25),
-    "iat 25 s ahead, within the leeway": lambda: token(iat=now() + 25),
-    "times with fractions": lambda: token(exp=time.time() + 600.5),
-    "no iat": lambda: token(iat=None),
-    "an audience and an issuer, where none is asked for": lambda: token(aud="x", iss="y"),
-    "almost 16 KiB": lambda: token(image="x" * 11_900),
-}
-
-
-@pytest.mark.parametrize("made", ACCEPTED.values(), ids=ACCEPTED)
-def test_accepted_tokens_open_the_tasks(client: httpx.Client, made: Callable[[], str]):
-    assert opened(client, made()).status_code == 200
-
-
-def test_token_that_a_nextjs_route_mints_with_jose_opens_the_tasks(client: httpx.Client):
-    header = b'{"alg":"HS256","typ":"JWT"}'
-    payload = '{"sub":"ada","email":"ada@example.com","name":"Ada Lovelacé","iat":%d,"exp":%d}'
-    minted = token(header, (payload % (now(), now() + 900)).encode())
-    assert opened(client, minted).status_code == 200
-
-
-@pytest.mark.parametrize("scheme", [b"Bearer", b"bearer", b"BEARER", b"bEARER"])
-def test_scheme_is_read_in_any_case(client: httpx.Client, scheme: bytes):
-    assert opened(client, token(), scheme).status_code == 200
+def refused(name: str) -> dict[str, Case]:
+    """The cases that are one for the issuer of that name."""
+    cases = REFUSED | BY_ALGORITHM[ALGORITHM_OF[name]]
+    if name != "secret":
+        cases |= BOUND
+    if ALGORITHM_OF[name] != "HS256":
+        cases |= PUBLISHED
+    return cases
 
 
 @pytest.mark.parametrize(
-    "headers", [{}, {"Authorization": "Basic YWRhOmFkYQ=="}, {"Authorization": "token x"}]
+    ("mode", "make"),
+    [
+        pytest.param(name, make, id=f"{name}: {reason}")
+        for name in ALGORITHM_OF
+        for reason, make in refused(name).items()
+    ],
+    indirect=["mode"],
 )
-def test_no_bearer_token_is_401_without_an_error_code(client: httpx.Client, headers: dict[str, str]):
-    answer = client.get(TASKS, headers=headers)
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
-    assert answer.json()["type"] == "urn:todo:problem:unauthenticated"
+def test_refused_tokens_are_one_answer(mode: Mode, refusal: tuple[Any, ...], make: Case):
+    assert said(opened(mode.http, make(mode.our))) == refusal
 
 
-@pytest.mark.parametrize("name", ["access_token", "token", "authorization"])
-def test_token_in_the_query_opens_nothing(client: httpx.Client, name: str):
-    answer = client.get(TASKS, params={name: token()})
-    assert answer.status_code == 401
-    assert answer.headers["www-authenticate"] == "Bearer"
+@pytest.mark.parametrize("alg", ["of the signature", "of the named key"])
+@pytest.mark.parametrize(("signed", "named"), [*permutations(ALGORITHMS, 2)])
+def test_token_that_names_another_published_key_is_refused(
+    modes: dict[str, Mode], refusal: tuple[Any, ...], signed: str, named: str, alg: str
+):
+    header = {"kid": named, "alg": signed if alg == "of the signature" else named}
+    assert said(opened(modes[signed].http, issuer(signed).headed(**header))) == refusal
 
 
-def test_token_in_a_cookie_opens_nothing(client: httpx.Client):
-    answer = client.get(TASKS, headers={"Cookie": f"better-auth.session_token={token()}"})
-    assert answer.status_code == 401
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+@pytest.mark.parametrize(
+    ("theirs", "ours"), [*permutations(SERVERS, 2), *(("another built-in", name) for name in SERVERS)]
+)
+def test_token_for_another_server_is_refused(
+    modes: dict[str, Mode],
+    refusal: tuple[Any, ...],
+    theirs: str,
+    ours: str,
+    disguise: Callable[[Issuer, Issuer], str],
+):
+    assert said(opened(modes[ours].http, disguise(modes[theirs].our, modes[ours].our))) == refusal
 
 
-def test_two_authorization_headers_are_refused_even_when_both_are_good(client: httpx.Client):
-    bearer = f"Bearer {token()}"
-    answer = client.get(TASKS, headers=[("Authorization", bearer), ("Authorization", bearer)])
-    assert answer.status_code == 401
+@pytest.mark.parametrize("member", ["jku", "x5u", "kid", "iss"])
+def test_url_in_a_token_is_never_fetched(mode: Mode, refusal: tuple[Any, ...], member: str):
+    theirs = Publisher(public_jwk("EdDSA"))
+    with theirs.serving() as url:
+        forged = stranger(mode.our).signed(mode.our.header(**{member: url}), mode.our.claims(**{member: url}))
+        assert said(opened(mode.http, forged)) == refusal
+    assert theirs.asked == 0
+
+
+ACCEPTED: dict[str, Case] = {
+    "no typ": lambda our: our.token(),
+    "typ JWT": lambda our: our.headed(typ="JWT"),
+    "typ at+jwt": lambda our: our.headed(typ="at+jwt"),
+    "members of the header that no one knows": lambda our: our.headed(nonce="x", **{"urn:x": [{"y": 1}]}),
+    "the header's members the other way round": lambda our: our.signed(
+        dict(reversed(our.header().items())), our.claims()
+    ),
+    "the header on lines of its own": lambda our: our.signed(
+        json.dumps(our.header(), indent=2).encode() + b"\r\n", our.claims()
+    ),
+    "exp 25 s ago, within the leeway": lambda our: our.token(exp=now() - 25),
+    "iat 25 s ahead, within the leeway": lambda our: our.token(iat=now() + 25),
+    "nbf 25 s ahead, within the leeway": lambda our: our.token(nbf=now() + 25),
+    "nbf past": lambda our: our.token(nbf=now() - 3600),
+    "no iat": lambda our: our.token(iat=...),
+    "times with fractions": lambda our: our.token(exp=time.time() + 600.5, iat=time.time() - 0.5),
+    "exp with an exponent": lambda our: with_claim(our, "exp", f"{(now() + 600) / 1e9}e9"),
+    "exp at the ceiling": lambda our: our.token(exp=now() + CEILING_S, iat=now()),
+    "exp half a year ahead, no iat": lambda our: our.token(exp=now() + CEILING_S // 2, iat=...),
+    "a claim that no one knows": lambda our: our.token(**{"https://example.com/roles": [{"name": "admin"}]}),
+    "a claim as deep as JSON may be": lambda our: with_claim(our, "deep", "[" * 31 + "]" * 31),
+    "a name twice, but not in one object": lambda our: our.token(x={"sub": "bob", "y": {"sub": "eve"}}),
+    "a name of any letters, escaped": lambda our: our.token(
+        name="Ada Lovelac\xe9 \U0001f469\u200d\U0001f4bb"
+    ),
+    "a name of any letters, bare": lambda our: with_claim(our, "name", '"Zoë 李 \U0001f469\u200d\U0001f4bb"'),
+    "16 KiB": lambda our: of_length(our, 16 * 1024),
+}
+
+
+@pytest.mark.parametrize("make", ACCEPTED.values(), ids=ACCEPTED)
+def test_good_tokens_open_the_tasks(mode: Mode, make: Case):
+    assert opened(mode.http, make(mode.our)).status_code == 200
+
+
+@pytest.mark.parametrize("sub", ["a", "A" * 128, "0.9_~@|:-", "ada@example.com", "google-oauth2|1234"])
+def test_user_ids_of_every_form_open_their_tasks(mode: Mode, sub: str):
+    assert opened(mode.http, mode.our.token(sub=sub), path=f"/api/{sub}/tasks").status_code == 200
+
+
+@pytest.mark.parametrize("others", [[], ["https://other.example.com"], ["x"] * 100])
+def test_audience_may_be_one_of_several(mode: Mode, others: list[str]):
+    assert opened(mode.http, mode.our.token(aud=[*others, mode.our.origin or "y"])).status_code == 200
+
+
+@pytest.mark.parametrize("kid", ["", "2026", "x" * 255])
+def test_secret_has_no_name_and_so_takes_any(modes: dict[str, Mode], kid: str):
+    for name in ("secret", "secret of an origin"):
+        assert opened(modes[name].http, modes[name].our.headed(kid=kid)).status_code == 200
+
+
+def test_secret_of_no_origin_takes_any_issuer_and_audience(modes: dict[str, Mode]):
+    http, our = modes["secret"]
+    assert opened(http, our.token(iss="https://x.example.com", aud="y")).status_code == 200
+
+
+def test_token_that_a_nextjs_route_mints_with_jose_opens_the_tasks(modes: dict[str, Mode]):
+    http, our = modes["secret"]
+    payload = '{"sub":"ada","email":"ada@example.com","name":"Ada Lovelacé","iat":%d,"exp":%d}'
+    minted = our.signed(b'{"alg":"HS256","typ":"JWT"}', (payload % (now(), now() + 900)).encode())
+    assert opened(http, minted).status_code == 200
