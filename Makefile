@@ -8,6 +8,7 @@ BIN    := $(VENV)/bin
 UV_VERSION := 0.13.8
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/uv/bin/uv)
 INTO   := --quiet --require-hashes --python $(BIN)/python
+NODE   := tests/integration/better_auth
 LOCK   := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command "make lock"
 
@@ -17,7 +18,7 @@ help:  ## list the targets
 run: $(VENV)/.run  ## serve on http://127.0.0.1:8000 (SQLite, built-in accounts, unless .env says otherwise)
 	@$(BIN)/python -m cli serve
 
-test: check  ## run every check and every test, on SQLite and on PostgreSQL
+test: check $(NODE)/node_modules/.package-lock.json  ## run every check and every test, on SQLite and on PostgreSQL
 	@$(BIN)/python -m pytest
 
 contract-tests: $(VENV)/.dev  ## run the tests of tests/contract only
@@ -29,10 +30,11 @@ check: $(VENV)/.dev  ## format, lint, strict types, the contract, the doors betw
 	@$(BIN)/openapi-spec-validator openapi/todo.yaml
 	@$(BIN)/lint-imports --no-cache --no-logo | tail -n 2
 
-bench: $(VENV)/.dev  ## print what the contract costs, beside Connexion as it comes
+bench: $(VENV)/.dev  ## print what the contract costs, and what verifying a token
 	@$(BIN)/python -W 'ignore:Using `httpx`' -m benchmarks.in_process
+	@$(BIN)/python -m benchmarks.tokens
 
-install: $(VENV)/.dev  ## install everything into .venv
+install: $(VENV)/.dev $(NODE)/node_modules/.package-lock.json  ## install everything into .venv
 
 migrate: $(VENV)/.run  ## bring the database of DATABASE_URL to the newest schema, without serving
 	@$(BIN)/python -m cli migrate
@@ -42,7 +44,7 @@ lock: $(UV)  ## resolve the dependencies of pyproject.toml anew
 	@$(LOCK) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
+	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
 
 $(VENV)/.run: requirements.lock | $(BIN)/python $(UV)
 	@$(UV) pip install $(INTO) -r requirements.lock
@@ -51,6 +53,9 @@ $(VENV)/.run: requirements.lock | $(BIN)/python $(UV)
 $(VENV)/.dev: requirements-dev.lock | $(BIN)/python $(UV)
 	@$(UV) pip install $(INTO) -r requirements-dev.lock
 	@touch $@ $(VENV)/.run
+
+$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
+	@if command -v npm >/dev/null; then npm ci --prefix $(NODE) --ignore-scripts --silent; fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'

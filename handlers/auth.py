@@ -3,16 +3,17 @@
 import uuid
 from typing import Any
 
+from contract.problems import OutsideIssuer
 from contract.replies import Reply
 from handlers import representations
 from handlers.context import database, issuer, now, services
 from persistence import users
-from security.issuer import LIFETIME
+from security.issuer import LIFETIME, Issuer
 
 
 async def signup(body: dict[str, Any]) -> Reply:
     """Create an account. The hash comes before the look for the email, so that both take equal time."""
-    issuer()
+    await _issuer_with_accounts()
     password_hash = await services().passwords.hash(body["password"])
     email = _normalised(body["email"])
     row = await users.create(
@@ -23,7 +24,7 @@ async def signup(body: dict[str, Any]) -> Reply:
 
 async def login(body: dict[str, Any]) -> Reply:
     """Exchange credentials for a token. Every failure is one answer and one bcrypt."""
-    signer = issuer()
+    signer = await _issuer_with_accounts()
     row = await users.find_by_email(database(), _normalised(body["email"]))
     await services().passwords.check(body["password"], row.password_hash if row else None)
     assert row is not None  # check() lets no unknown account through
@@ -39,6 +40,14 @@ async def login(body: dict[str, Any]) -> Reply:
 async def jwks() -> Reply:
     """The public keys, newest first."""
     return {"keys": await issuer().public_jwks()}, 200, {}
+
+
+async def _issuer_with_accounts() -> Issuer:
+    """The built-in issuer. Raises OutsideIssuer when accounts are kept elsewhere."""
+    built_in = issuer()
+    if not await users.are_kept_here(database()):
+        raise OutsideIssuer("The table users here is another program's. Sign up and log in there.")
+    return built_in
 
 
 def _normalised(email: str) -> str:

@@ -29,6 +29,10 @@ class ConstraintViolated(Exception):
         self.name = name
 
 
+class Incompatible(Exception):
+    """A database that cannot be made to serve, and why. It takes a person to change it."""
+
+
 @contextmanager
 def translated() -> Iterator[None]:
     """Raises ConstraintViolated and Unavailable in place of the drivers' errors that mean them."""

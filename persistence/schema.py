@@ -12,6 +12,7 @@ from sqlalchemy import Connection, text
 
 from contract.problems import Unavailable
 from persistence.database import Database
+from persistence.failures import Incompatible
 
 log = logging.getLogger("todo.schema")
 
@@ -36,6 +37,8 @@ async def keep_trying_to_upgrade(db: Database, *, every_s: float = 1.0) -> None:
             return await upgrade(db)
         except Unavailable as unavailable:
             log.warning("the database cannot be reached; trying again: %s", unavailable.__cause__)
+        except Incompatible as incompatible:
+            log.error("the schema cannot be brought up to date: %s", incompatible)
         except Exception:
             log.exception("the schema cannot be brought up to date; trying again")
         await asyncio.sleep(every_s)

@@ -1,6 +1,9 @@
 """Users, tasks, the built-in issuer's keys."""
 
 from alembic import op
+from sqlalchemy import String, inspect
+
+from persistence.failures import Incompatible
 
 revision = "0001"
 down_revision = None
@@ -52,12 +55,27 @@ CREATE TABLE signing_keys (
 
 
 def upgrade() -> None:
-    """Make everything. Each list order has its index, with and without the status filter."""
+    """Make everything, but for a table users that another program keeps here: tasks then refer to that one.
+
+    Each list order has its index, with and without the status filter.
+    """
     is_postgresql = op.get_context().dialect.name == "postgresql"
     timestamp = "timestamptz" if is_postgresql else "datetime"
-    op.execute(USERS.format(timestamp=timestamp))
+    if inspect(op.get_bind()).has_table("users"):
+        _check_that_tasks_can_refer_to_users()
+    else:
+        op.execute(USERS.format(timestamp=timestamp))
     op.execute(TASKS_POSTGRESQL if is_postgresql else TASKS_SQLITE)
     op.execute(SIGNING_KEYS.format(timestamp=timestamp))
     for column in ("created_at", "updated_at", "title"):
         op.execute(f"CREATE INDEX tasks_by_{column} ON tasks (user_id, {column}, id)")
         op.execute(f"CREATE INDEX tasks_by_status_{column} ON tasks (user_id, completed, {column}, id)")
+
+
+def _check_that_tasks_can_refer_to_users() -> None:
+    columns = {found["name"]: found["type"] for found in inspect(op.get_bind()).get_columns("users")}
+    if not isinstance(columns.get("id"), String):
+        raise Incompatible(
+            f"the table users is another program's and its ids are {columns.get('id')}: tasks refer to text"
+            " only. Let that program name its table otherwise, or make its ids text."
+        )
