@@ -11,16 +11,14 @@ from typing import Any
 import orjson
 import yaml
 from connexion import AsyncApp
-from connexion.middleware.context import ContextMiddleware
 from connexion.middleware.lifespan import LifespanMiddleware
-from connexion.middleware.swagger_ui import SwaggerUIMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import RelativeResolver
 
+from contract import docs
 from contract.bodies import BodyLimits
 from contract.cors import CorsMiddleware
 from contract.guard import GuardMiddleware
-from contract.paths import AllowedMethods
 from contract.rendering import ProblemMiddleware
 from contract.replies import ReplyMiddleware
 from contract.requests import RequestMiddleware
@@ -42,7 +40,7 @@ FIRST_TRY_S = 5  # how long the start waits for the database before it serves wi
 SWAGGER_UI = SwaggerUIOptions(
     serve_spec=False,  # Connexion's would validate the contract anew for each reader
     spec_path="/openapi.json",
-    swagger_ui_path="/docs",
+    swagger_ui_path=docs.PATH,
     swagger_ui_config={"tryItOutEnabled": True, "persistAuthorization": True, "displayRequestDuration": True},
 )
 
@@ -67,7 +65,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     app = AsyncApp(
         __name__,
         lifespan=partial(_lifespan, services, verifier_for(settings, services.issuer)),
-        middlewares=_middlewares(settings, services.metrics, document["paths"]),
+        middlewares=_middlewares(settings, services.metrics),
         swagger_ui_options=SWAGGER_UI,
     )
     limits = BodyLimits(settings.max_body_bytes, settings.body_timeout)
@@ -75,7 +73,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     return app
 
 
-def _middlewares(settings: Settings, metrics: Metrics, paths: dict[str, Any]) -> list[Any]:
+def _middlewares(settings: Settings, metrics: Metrics) -> list[Any]:
     """From the outermost in. Connexion's own validators and error handlers are replaced (see contract/)."""
     cors = partial(
         CorsMiddleware,
@@ -88,14 +86,13 @@ def _middlewares(settings: Settings, metrics: Metrics, paths: dict[str, Any]) ->
     return [
         partial(ObservabilityMiddleware, metrics=metrics),
         cors,
-        partial(ProblemMiddleware, allowed=AllowedMethods(paths)),
+        ProblemMiddleware,
         GuardMiddleware,
-        SwaggerUIMiddleware,
+        docs.DocsMiddleware,
         StrictRoutingMiddleware,
         GateMiddleware,
         RequestMiddleware,
         LifespanMiddleware,
-        ContextMiddleware,
         ReplyMiddleware,
     ]
 

@@ -11,8 +11,8 @@ warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testcli
 import server
 from contract.problems import Unavailable
 from observability import configure_logging
-from persistence import engines, schema
-from persistence.database import Database
+from persistence import schema
+from persistence.database import Database, parse
 from settings import Settings, SettingsError
 
 
@@ -25,7 +25,7 @@ def main() -> None:
     arguments = parser.parse_args()
     try:
         settings = Settings.from_environment()
-        engines.parse(settings.database_url)
+        parse(settings.database_url)
     except SettingsError as error:
         sys.exit(_complaint(*str(error).splitlines()))
     except ValueError as error:

@@ -7,7 +7,6 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from contract.paths import AllowedMethods
 from contract.problems import HttpProblem, InvalidRequest, MethodNotAllowed, NotFound, Problem, Unavailable
 
 log = logging.getLogger("todo.problems")
@@ -48,9 +47,8 @@ class ProblemMiddleware:
     need a registration for each family of exceptions.
     """
 
-    def __init__(self, next_app: ASGIApp, *, allowed: AllowedMethods) -> None:
+    def __init__(self, next_app: ASGIApp) -> None:
         self.next_app = next_app
-        self.allowed = allowed
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on; answer for what it raises, unless an answer has begun."""
@@ -77,16 +75,17 @@ class ProblemMiddleware:
                 log.warning(error.code, extra=fields)
             return error
         if isinstance(error, HTTPException):
-            return self._from_http(error, scope)
+            return _from_http(error)
         if isinstance(error, asyncio.CancelledError):  # by the server, when its grace after SIGTERM is over
             return Unavailable("The server is stopping. Try again in a moment.")
         log.error("unhandled", exc_info=error, extra={"request_id": scope.get("request_id")})
         return Problem()
 
-    def _from_http(self, error: HTTPException, scope: Scope) -> Problem:
-        if error.status_code == NotFound.status:
-            return NotFound()
-        if error.status_code == MethodNotAllowed.status:
-            allow = self.allowed.on(scope["path"]) or "GET, HEAD"  # the rest is Swagger UI
-            return MethodNotAllowed(headers={"Allow": allow})
-        return HttpProblem(error.status_code)
+
+def _from_http(error: HTTPException) -> Problem:
+    """What Swagger UI's files raise; the contract's paths raise problems themselves."""
+    if error.status_code == NotFound.status:
+        return NotFound()
+    if error.status_code == MethodNotAllowed.status:
+        return MethodNotAllowed(headers={"Allow": "GET, HEAD"})
+    return HttpProblem(error.status_code)

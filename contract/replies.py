@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
@@ -10,9 +11,15 @@ from connexion.operations import AbstractOperation
 from starlette.types import Receive, Scope, Send
 
 Reply = tuple[Any, int, dict[str, str]]
-"""What a handler gives: the body (JSON-ready, bytes as they are, or None), the status, more headers."""
+"""What a handler gives: the body, the status, more headers.
+
+The body is JSON-ready but for aware datetimes in UTC, which become RFC 3339; bytes are sent as they are.
+"""
 
 Handler = Callable[..., Awaitable[Reply]]
+
+request_scope: ContextVar[Scope] = ContextVar("request_scope")
+"""The ASGI scope of the request whose handler runs."""
 
 _PRIVATE = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization")]
 
@@ -28,8 +35,9 @@ class ReplyOperation:
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
         """Answer with what the handler gives for the arguments that the contract let through."""
+        request_scope.set(scope)
         body, status, headers = await self._handler(**scope["arguments"])
-        content = b"" if body is None else body if isinstance(body, bytes) else orjson.dumps(body)
+        content = _content(body)
         raw = [*self._fixed_headers]
         raw += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         if body is not None:
@@ -54,6 +62,12 @@ class ReplyMiddleware(RoutedMiddleware):
     """Ends the request here. Connexion's own last app rebuilds the handler's decorators every time."""
 
     api_cls = ReplyAPI
+
+
+def _content(body: Any) -> bytes:
+    if body is None or isinstance(body, bytes):
+        return body or b""
+    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
 
 
 def _media_types(operation: AbstractOperation) -> dict[int, bytes]:

@@ -5,9 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 
-from connexion.context import scope
-
 from contract.problems import OutsideIssuer
+from contract.replies import request_scope
 from observability import Metrics
 from persistence.database import Database
 from security.issuer import Issuer
@@ -28,7 +27,7 @@ class Services:
 
 def services() -> Services:
     """Those of the app that serves the current request."""
-    return cast(Services, scope["state"]["services"])
+    return cast(Services, request_scope.get()["state"]["services"])
 
 
 def database() -> Database:

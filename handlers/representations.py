@@ -1,9 +1,8 @@
 """What clients see of a row: the contract's Task and Account."""
 
-from datetime import datetime
 from typing import Any
 
-from persistence.database import Row
+from persistence.statements import Row
 
 
 def task(row: Row) -> dict[str, Any]:
@@ -14,16 +13,11 @@ def task(row: Row) -> dict[str, Any]:
         "title": row.title,
         "description": row.description,
         "completed": row.completed,
-        "created_at": timestamp(row.created_at),
-        "updated_at": timestamp(row.updated_at),
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
     }
 
 
 def account(row: Row) -> dict[str, Any]:
     """The contract's Account: never the password's hash."""
-    return {"id": row.id, "email": row.email, "created_at": timestamp(row.created_at)}
-
-
-def timestamp(moment: datetime) -> str:
-    """RFC 3339 with microseconds; `moment` is in UTC."""
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return {"id": row.id, "email": row.email, "created_at": row.created_at}

@@ -1,55 +1,66 @@
-"""The one way to the database: four functions over SQLite or PostgreSQL."""
+"""The one way to the database: three functions over SQLite or PostgreSQL."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import sqlalchemy
-from sqlalchemy import Executable
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+import psycopg
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import URL, Executable, make_url
+from sqlalchemy.exc import ArgumentError
 
-from persistence import engines
 from persistence.failures import translated
+from persistence.postgresql import PostgreSQL
+from persistence.sqlite import SQLite
+from persistence.statements import Compiled, Parameters, Row, compile_for
 
-Parameters = Mapping[str, Any]
-Row = sqlalchemy.Row[Any]
+
+def parse(text: str) -> URL:
+    """The URL of a database. Raises ValueError when no driver could take it; what it says holds no value."""
+    try:
+        url = make_url(text)
+        if url.get_backend_name() != "sqlite":
+            options: dict[str, Any] = {
+                **url.translate_connect_args(username="user", database="dbname"),
+                **url.query,
+            }
+            make_conninfo(**options)
+    except (ArgumentError, ValueError, psycopg.ProgrammingError):
+        raise ValueError(
+            "is not a URL that the database driver takes; look at its port and its query"
+        ) from None
+    return url
 
 
 class Database:
-    """A pool of connections. Each call is one statement, committed by itself, or a `transaction`."""
+    """Runs statements, each committed by itself. They are kept compiled: those of a module are few."""
 
     def __init__(self, url: str) -> None:
-        self.engine: AsyncEngine = engines.create(engines.parse(url))
-        self._transactional = engines.transactional(self.engine)
+        self.url = parse(url)
+        self._driver = SQLite(self.url) if self.url.get_backend_name() == "sqlite" else PostgreSQL(self.url)
+        self._compiled: dict[Executable, Compiled] = {}
 
     async def fetch_one(self, statement: Executable, parameters: Parameters) -> Row | None:
         """The first row, or None."""
-        with translated():
-            async with self.engine.connect() as connection:
-                return (await connection.execute(statement, parameters)).first()
+        rows, _ = await self._run(statement, parameters)
+        return rows[0] if rows else None
 
     async def fetch_all(self, statement: Executable, parameters: Parameters) -> Sequence[Row]:
         """Every row."""
-        with translated():
-            async with self.engine.connect() as connection:
-                return (await connection.execute(statement, parameters)).all()
+        rows, _ = await self._run(statement, parameters)
+        return rows
 
     async def execute(self, statement: Executable, parameters: Parameters) -> int:
         """How many rows it changed."""
-        with translated():
-            async with self.engine.connect() as connection:
-                return (await connection.execute(statement, parameters)).rowcount
+        _, changed = await self._run(statement, parameters)
+        return changed
 
-    @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[AsyncConnection]:
-        """A connection whose statements are kept together, or not at all when the block raises.
-
-        On SQLite it holds the write lock from its beginning, since a read that turns into a write fails.
-        """
+    async def _run(self, statement: Executable, parameters: Parameters) -> tuple[list[Row], int]:
+        compiled = self._compiled.get(statement)
+        if compiled is None:
+            compiled = self._compiled[statement] = compile_for(self._driver.dialect, statement)
         with translated():
-            async with self._transactional.begin() as connection:
-                yield connection
+            return await self._driver.run(compiled, parameters)
 
     async def close(self) -> None:
         """Give back every connection."""
-        await self.engine.dispose()
+        await self._driver.close()

@@ -1,9 +1,11 @@
 """What the drivers raise, as what it means here."""
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError, OperationalError, TimeoutError
+import psycopg
+from sqlalchemy.exc import DBAPIError
 
 from contract.problems import Unavailable
 
@@ -38,30 +40,26 @@ def translated() -> Iterator[None]:
     """Raises ConstraintViolated and Unavailable in place of the drivers' errors that mean them."""
     try:
         yield
-    except IntegrityError as error:
+    except (psycopg.IntegrityError, sqlite3.IntegrityError) as error:
         raise ConstraintViolated(_constraint(error)) from None
     except TimeoutError as error:
-        raise Unavailable("The server is busy. Try again in a moment.") from error
-    except DBAPIError as error:
-        if _is_transient(error):
-            raise Unavailable from error.orig
+        raise Unavailable("The database does not answer. Try again in a moment.") from error
+    except (psycopg.Error, sqlite3.Error, DBAPIError) as error:
+        cause = error.orig if isinstance(error, DBAPIError) else error
+        if _is_transient(cause):
+            raise Unavailable from cause
         raise
 
 
-def _constraint(error: IntegrityError) -> str:
-    diagnostic = getattr(error.orig, "diag", None)
-    if diagnostic is not None:
-        return str(diagnostic.constraint_name)
-    return _SQLITE_CONSTRAINTS.get(str(error.orig), "")
+def _constraint(error: psycopg.Error | sqlite3.Error) -> str:
+    if isinstance(error, psycopg.Error):
+        return str(error.diag.constraint_name)
+    return _SQLITE_CONSTRAINTS.get(str(error), "")
 
 
-def _is_transient(error: DBAPIError) -> bool:
-    if error.connection_invalidated:
-        return True
-    state = getattr(error.orig, "sqlstate", None)
-    if state is not None:
-        return state[:2] in _TRANSIENT_CLASSES or state in _TRANSIENT
-    if not isinstance(error, OperationalError):
-        return False
-    is_sqlite = "sqlite" in type(error.orig).__module__
-    return not is_sqlite or any(word in str(error.orig) for word in _SQLITE_TRANSIENT)
+def _is_transient(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.OperationalError):
+        return any(word in str(error) for word in _SQLITE_TRANSIENT)
+    if isinstance(error, psycopg.Error) and error.sqlstate is not None:
+        return error.sqlstate[:2] in _TRANSIENT_CLASSES or error.sqlstate in _TRANSIENT
+    return isinstance(error, psycopg.OperationalError)  # refused, cut off, out of time

@@ -5,16 +5,17 @@ import logging
 from functools import cache
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, text
+import psycopg
+from sqlalchemy import URL, Engine, NullPool, create_engine, event, text
 
 from contract.problems import Unavailable
+from persistence import postgresql, sqlite
 from persistence.database import Database
-from persistence.failures import Incompatible
+from persistence.failures import Incompatible, translated
 
 log = logging.getLogger("todo.schema")
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any number will do, as long as every version of this product uses the same one.
 _MIGRATION_LOCK = 7_206_014_551
@@ -26,8 +27,10 @@ async def upgrade(db: Database) -> None:
 
     Raises Unavailable while the database cannot be reached.
     """
-    async with db.transaction() as connection:
-        await connection.run_sync(_upgrade)
+    try:
+        await check(db)
+    except Unavailable:  # or there is something to do, which alone is worth importing Alembic for
+        await asyncio.to_thread(_upgrade, db.url)
 
 
 async def keep_trying_to_upgrade(db: Database, *, every_s: float = 1.0) -> None:
@@ -53,22 +56,41 @@ async def check(db: Database) -> None:
 
 @cache
 def newest() -> str:
-    """The revision that this code needs."""
-    head = ScriptDirectory.from_config(_config()).get_current_head()
-    assert head is not None  # there is at least one migration
-    return head
+    """The revision that this code needs: the files of the migrations begin with theirs."""
+    return max(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
-def _config() -> Config:
-    config = Config()
-    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
-    return config
+def _upgrade(url: URL) -> None:
+    # 100 ms and 10 MB that a server whose database is up to date does not need.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    engine = _engine(url)
+    with translated(), engine.begin() as connection:
+        if connection.dialect.name == "postgresql":
+            # Released with the transaction, so that it works through a pooler. SQLite: BEGIN IMMEDIATE.
+            connection.execute(text("SET LOCAL lock_timeout = '3s'"))
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
+        config = Config()
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
 
 
-def _upgrade(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        # Released with the transaction, so that it works through a pooler. SQLite: BEGIN IMMEDIATE.
-        connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _MIGRATION_LOCK})
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "head")
+def _engine(url: URL) -> Engine:
+    """For one transaction; SQLite's holds the write lock from its beginning."""
+    if url.get_backend_name() != "sqlite":
+        return create_engine(
+            "postgresql+psycopg://",
+            creator=lambda: psycopg.connect(postgresql.conninfo(url), **postgresql.CONNECT),
+            poolclass=NullPool,
+            hide_parameters=True,
+        )
+    engine = create_engine(
+        "sqlite://",
+        creator=lambda: sqlite.connect(str(url.database), patience_ms=sqlite.PATIENCE_MS),
+        poolclass=NullPool,
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
+    return engine

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from sqlalchemy import insert, select
 
-from persistence.database import Database, Row
+from persistence.database import Database
 from persistence.failures import ConstraintViolated
+from persistence.statements import Row
 from persistence.tables import signing_keys
 
 _ALL = select(signing_keys).order_by(signing_keys.c.number.desc())

@@ -8,24 +8,23 @@ from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData,
 metadata = MetaData()
 
 
-class UtcDateTime(TypeDecorator[datetime]):
-    """An aware UTC datetime. PostgreSQL keeps it as timestamptz, SQLite as text that sorts by time."""
+class _UtcText(TypeDecorator[datetime]):
+    """An aware datetime as SQLite keeps it: text in UTC, without a zone, that sorts by time."""
 
-    impl = DateTime(timezone=True)
+    impl = DateTime
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Stored in UTC; SQLite has no zone."""
-        if value is None or dialect.name != "sqlite":
-            return value
-        return value.astimezone(UTC).replace(tzinfo=None)
+    def process_bind_param(self, value: datetime | None, _dialect: Any) -> datetime | None:
+        """Stored in UTC."""
+        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
-    def process_result_value(self, value: datetime | None, dialect: Any) -> datetime | None:
-        """Read as UTC, whatever the session's time zone."""
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    def process_result_value(self, value: datetime | None, _dialect: Any) -> datetime | None:
+        """Read as UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
 
+
+# Aware on both databases; on PostgreSQL a timestamptz, read in UTC, the time zone of each session.
+UtcDateTime = DateTime(timezone=True).with_variant(_UtcText(), "sqlite")
 
 # A person. An outside issuer's users have no email and no password here.
 users = Table(

@@ -8,7 +8,8 @@ from sqlalchemy import BigInteger, Boolean, Integer, Select, bindparam, select, 
 
 from persistence import cursors
 from persistence.cursors import ListIdentity, Position
-from persistence.database import Database, Row
+from persistence.database import Database
+from persistence.statements import Row
 from persistence.tables import tasks
 
 _COLUMNS = {"created": tasks.c.created_at, "updated": tasks.c.updated_at, "title": tasks.c.title}
@@ -63,5 +64,5 @@ async def get(
     if len(rows) <= limit:
         return Page(rows, None)
     last = rows[limit - 1]
-    position = Position(last._mapping[_COLUMNS[sort]], last.id)
+    position = Position(getattr(last, _COLUMNS[sort].name), last.id)
     return Page(rows[:limit], cursors.encode(position, identity))

@@ -8,8 +8,9 @@ from sqlalchemy import Boolean, and_, bindparam, case, delete, func, insert, not
 
 from contract.problems import InvalidToken, NotFound
 from persistence import users
-from persistence.database import Database, Row
+from persistence.database import Database
 from persistence.failures import ConstraintViolated
+from persistence.statements import Row
 from persistence.tables import tasks
 
 _MINE = and_(tasks.c.user_id == bindparam("owner"), tasks.c.id == bindparam("task_id"))

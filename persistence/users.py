@@ -6,8 +6,9 @@ from datetime import datetime
 from sqlalchemy import bindparam, insert, select, text
 
 from contract.problems import EmailTaken, InvalidToken
-from persistence.database import Database, Row
+from persistence.database import Database
 from persistence.failures import ConstraintViolated
+from persistence.statements import Row
 from persistence.tables import users
 
 _INSERT = insert(users).returning(users)

@@ -113,7 +113,7 @@ def test_four_servers_that_start_at_once_on_an_empty_database_become_ready(
         for client in clients:
             Person(client, ada.id, ada.headers["Authorization"].removeprefix("Bearer ")).has_task()
         assert len(ada.get().json()) == 4
-        assert [server.log for server in servers if '"level": "error"' in server.log] == []
+        assert [server.log for server in servers if '"level":"error"' in server.log] == []
 
 
 def test_migrate_makes_the_schema_and_may_be_run_again(folder: Path, tmp_path: Path):

@@ -256,7 +256,7 @@ def test_server_is_as_well_as_before(server: Server, answer_to):
     for raw, _ in CASES.values():
         answer_to(raw)
     assert exchange(server.url, get(TASKS)).status == 200
-    assert '"level": "error"' not in server.log
+    assert '"level":"error"' not in server.log
     assert CANARY not in server.log
 
 

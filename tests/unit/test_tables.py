@@ -8,6 +8,7 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 import pytest
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, func, inspect, select, text
 
 from persistence import schema, task_pages
@@ -84,6 +85,11 @@ def test_statements_see_the_columns_that_the_migrations_made(engine: Engine, tab
 
 def test_migrations_make_no_table_that_statements_do_not_know(engine: Engine):
     assert shape(engine).keys() == {*metadata.tables, "todo_schema_version"}
+
+
+def test_newest_revision_is_the_one_that_alembic_goes_to():
+    script = ScriptDirectory(str(schema.MIGRATIONS))
+    assert script.get_heads() == [schema.newest()]
 
 
 def test_upgrade_of_the_newest_schema_changes_nothing(engine: Engine):

@@ -1,0 +1,97 @@
+"""SQLite through the standard library: reads at once, writes one after the other on a thread of their own."""
+
+import asyncio
+import sqlite3
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from sqlalchemy import URL
+from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
+
+from persistence.statements import Compiled, Parameters, Row
+
+QUEUE_S, PATIENCE_MS = 1.5, 3000  # for the writes before, and for a lock: an answer comes within 5 s
+PRAGMAS = (
+    "PRAGMA journal_mode = WAL",  # readers do not wait for the writer
+    "PRAGMA synchronous = FULL",  # an acknowledged write survives a power failure
+    "PRAGMA foreign_keys = ON",
+)
+
+
+class SQLite:
+    """Runs compiled statements on two connections, opened by the first of them.
+
+    In WAL mode a read waits for nobody and takes less than handing it to a thread would; a write waits for
+    the disk, and for other processes.
+    """
+
+    dialect = SQLiteDialect_pysqlite(paramstyle="named")
+
+    def __init__(self, url: URL) -> None:
+        self._path = str(url.database)
+        self._reader: sqlite3.Connection | None = None
+        self._writer: sqlite3.Connection | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
+        self._turn = asyncio.Lock()
+
+    async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
+        """The rows, and how many it changed. Raises what sqlite3 raises, and TimeoutError."""
+        if statement.is_read and self._reader is not None:
+            try:
+                return _run(self._reader, statement, parameters)
+            except sqlite3.OperationalError:
+                pass  # most likely locked, and the thread may wait
+        async with asyncio.timeout(QUEUE_S):
+            await self._turn.acquire()
+        try:
+            loop = asyncio.get_running_loop()
+            return await loop.run_in_executor(self._thread, self._run_patiently, statement, parameters)
+        finally:
+            self._turn.release()
+
+    def _run_patiently(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
+        if self._writer is None:
+            self._writer = connect(self._path, patience_ms=PATIENCE_MS)
+        if self._reader is None:
+            self._reader = connect(self._path, patience_ms=0)
+        return _run(self._writer, statement, parameters)
+
+    async def close(self) -> None:
+        """Close the file, which brings the write-ahead log to its end."""
+        self._thread.shutdown(wait=True)
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+
+
+def connect(path: str, *, patience_ms: int) -> sqlite3.Connection:
+    """A connection that commits each statement by itself."""
+    connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
+    connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
+    for pragma in PRAGMAS:
+        _execute_patiently(connection, pragma)
+    connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+    return connection
+
+
+def _execute_patiently(connection: sqlite3.Connection, pragma: str, *, for_s: float = 2.0) -> None:
+    """Run it, and again while another process changes the journal mode: that does not wait its turn."""
+    deadline = time.monotonic() + for_s
+    while True:
+        try:
+            connection.execute(pragma)
+            return
+        except sqlite3.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def _run(
+    connection: sqlite3.Connection, statement: Compiled, parameters: Parameters
+) -> tuple[list[Row], int]:
+    cursor = connection.execute(statement.sql, statement.arguments(parameters))
+    raw: list[Any] = cursor.fetchall()
+    names = [] if statement.columns is not None else [column[0] for column in cursor.description or ()]
+    return statement.rows(raw, names), cursor.rowcount

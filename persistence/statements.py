@@ -1,0 +1,83 @@
+"""Core statements compiled to SQL once, for drivers that are called without SQLAlchemy in between."""
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import Dialect, Executable, Select, TextClause
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.types import TypeEngine
+
+Parameters = Mapping[str, Any]
+Row = Any
+"""A named tuple of what a statement gives: `row.title`."""
+
+Convert = Callable[[Any], Any]
+
+
+class Compiled(NamedTuple):
+    """A statement in the words of one database."""
+
+    sql: str
+    is_read: bool
+    constants: dict[str, Any]
+    to_database: dict[str, Convert]
+    columns: tuple[str, ...] | None
+    """None for text, whose columns only the database knows."""
+    from_database: list[tuple[int, Convert]]
+    row: Callable[[Sequence[Any]], Row]
+
+    def arguments(self, parameters: Parameters) -> dict[str, Any]:
+        """Everything the SQL names, as the driver takes it. Parameters that it does not name do no harm."""
+        given = {**self.constants, **parameters}
+        for name, convert in self.to_database.items():
+            given[name] = convert(given[name])
+        return given
+
+    def rows(self, raw: Sequence[Sequence[Any]], names: Sequence[str]) -> list[Row]:
+        """What the driver gave, as Rows; `names` are the columns as the database calls them."""
+        make = self.row if self.columns is not None else _row_type(tuple(names))._make
+        if not self.from_database:
+            return [make(values) for values in raw]
+        return [make(self._converted(values)) for values in raw]
+
+    def _converted(self, values: Sequence[Any]) -> list[Any]:
+        converted = [*values]
+        for position, convert in self.from_database:
+            converted[position] = convert(converted[position])
+        return converted
+
+
+def compile_for(dialect: Dialect, statement: Executable) -> Compiled:
+    """`statement`, compiled. It is worth keeping: this takes about a millisecond."""
+    compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
+    assert isinstance(compiled, SQLCompiler)
+    is_text = isinstance(statement, TextClause)
+    columns = [] if is_text else [*statement.exported_columns]  # type: ignore[attr-defined]
+    names = tuple(column.name for column in columns)
+    binds = compiled.binds
+    return Compiled(
+        sql=str(compiled),
+        is_read=isinstance(statement, Select | TextClause),
+        constants={name: bind.value for name, bind in binds.items() if not bind.required},
+        to_database={
+            name: convert
+            for name, bind in binds.items()
+            if (convert := _bound(bind.type, dialect).bind_processor(dialect))
+        },
+        columns=None if is_text else names,
+        from_database=[
+            (position, convert)
+            for position, column in enumerate(columns)
+            if (convert := _bound(column.type, dialect).result_processor(dialect, None))
+        ],
+        row=_row_type(names)._make,
+    )
+
+
+def _bound(of_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+    return of_type.dialect_impl(dialect)
+
+
+def _row_type(names: tuple[str, ...]) -> Any:
+    return namedtuple("Row", names)
