@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test contract-tests check bench install migrate lock clean
+.PHONY: help run test contract-tests check bench bench-growth install migrate lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -11,6 +11,11 @@ INTO   := --quiet --require-hashes --python $(BIN)/python
 NODE   := tests/integration/better_auth
 LOCK   := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command "make lock"
+
+# npm writes who is to be paid where into its lock file, which is to name packages and nothing else.
+WITHOUT_ADDRESSES := const fs = require("fs"), name = "package-lock.json", lock = JSON.parse(fs.readFileSync(name)); \
+  for (const entry of Object.values(lock.packages)) delete entry.funding; \
+  fs.writeFileSync(name, JSON.stringify(lock, null, 2) + "\n")
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -30,9 +35,14 @@ check: $(VENV)/.dev  ## format, lint, strict types, the contract, the doors betw
 	@$(BIN)/openapi-spec-validator openapi/todo.yaml
 	@$(BIN)/lint-imports --no-cache --no-logo | tail -n 2
 
-bench: $(VENV)/.dev  ## print what the contract costs, and what verifying a token
+bench: $(VENV)/.dev  ## measure this server beside its peers, and under many connections (15 minutes)
 	@$(BIN)/python -W 'ignore:Using `httpx`' -m benchmarks.in_process
 	@$(BIN)/python -m benchmarks.tokens
+	@$(BIN)/python -m benchmarks.compare --sqlite
+	@$(BIN)/python -m benchmarks.connections
+
+bench-growth: $(VENV)/.dev  ## measure it on ever more tasks, up to 2 million (10 minutes)
+	@$(BIN)/python -m benchmarks.growth
 
 install: $(VENV)/.dev $(NODE)/node_modules/.package-lock.json  ## install everything into .venv
 
@@ -42,6 +52,7 @@ migrate: $(VENV)/.run  ## bring the database of DATABASE_URL to the newest schem
 lock: $(UV)  ## resolve the dependencies of pyproject.toml anew
 	@$(LOCK) --upgrade --output-file requirements.lock
 	@$(LOCK) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
+	@cd $(NODE) && npm install --package-lock-only --silent && node -e '$(WITHOUT_ADDRESSES)'
 
 clean:  ## remove what the targets made
 	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
