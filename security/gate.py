@@ -39,7 +39,7 @@ class GateOperation:
         if self._hook is not None:
             claims = await self._hook(bearer_token(scope), Request(scope))
             user = claims["sub"]
-            scope["extensions"].setdefault("connexion_context", {}).update(user=user, token_info=claims)
+            scope["extensions"].setdefault("connexion_context", {})["user"] = user
             if scope["path_params"].get("user_id", user) != user:
                 raise Forbidden
         await self._next_app(scope, receive, send)
