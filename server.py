@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import multiprocessing
 import signal
 import sys
 from functools import partial
@@ -11,7 +12,9 @@ from typing import Any
 
 import uvicorn
 from connexion import AsyncApp
+from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from uvicorn.supervisors import Multiprocess
 
 from app import create_app
 from contract.guard import MAX_HEADER_BYTES
@@ -23,13 +26,13 @@ from settings import Settings
 log = logging.getLogger("todo.server")
 
 KEEP_ALIVE_S = 5
-GRACE_S = 6  # of the 8 s after SIGTERM within which the process is to end
+GRACE_S = 5  # of the 8 s after SIGTERM within which the process is to end; longer than any statement
 
 
 def run(settings: Settings) -> None:
     """Serve until told to stop, and answer what is under way before ending."""
     signal.signal(signal.SIGTERM, _end)  # uvicorn raises it anew when it has stopped
-    uvicorn.run(
+    config = uvicorn.Config(
         "server:app_from_environment",
         factory=True,
         lifespan="on",  # what goes wrong in the assembly stops the start
@@ -46,6 +49,12 @@ def run(settings: Settings) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
+    if settings.workers > 1:
+        Workers(config, sockets=[config.bind_socket()]).run()
+    else:
+        one = uvicorn.Server(config)
+        one.run()
+        sys.exit(0 if one.started else STARTUP_FAILURE)
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
@@ -53,8 +62,35 @@ def _end(_signal: int, _frame: FrameType | None) -> None:
     sys.exit(0)
 
 
+class Workers(Multiprocess):
+    """uvicorn's parent of several processes, which keeps the socket open that they have closed on SIGTERM.
+
+    Whoever connects then would wait for an answer that nobody gives.
+    """
+
+    def terminate_all(self) -> None:
+        """Refuse new connections, and tell every worker to end."""
+        for listening in self.sockets:
+            listening.close()
+        super().terminate_all()
+
+
+def _end_with_parent() -> None:
+    """End this worker when its parent is no more: orphans would hold the port against the next start."""
+    if (parent := multiprocessing.parent_process()) is None:
+        return
+    loop = asyncio.get_running_loop()
+
+    def end() -> None:
+        loop.remove_reader(parent.sentinel)
+        signal.raise_signal(signal.SIGTERM)
+
+    loop.add_reader(parent.sentinel, end)
+
+
 def app_from_environment() -> AsyncApp:
     """The app of one worker process."""
+    _end_with_parent()
     settings = Settings.from_environment()
     configure_logging(settings.log_level)
     return create_app(settings)
