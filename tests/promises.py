@@ -1,5 +1,6 @@
 """The contract as the tests read it, and every answer held to it."""
 
+import json
 import re
 from collections.abc import Iterator
 from functools import cache
@@ -126,10 +127,10 @@ def check_headers(answer: httpx.Response, headers: dict[str, Any]) -> None:
 
 
 def faults(value: Any, schema: dict[str, Any]) -> list[str]:
-    return [str(error) for error in _validator(yaml.safe_dump(schema)).iter_errors(value)]
+    return [str(error) for error in _validator(json.dumps(schema)).iter_errors(value)]
 
 
 @cache
 def _validator(schema: str) -> jsonschema_rs.Draft4Validator:
-    whole = to_json_schema({"allOf": [yaml.safe_load(schema)], "components": CONTRACT["components"]})
+    whole = to_json_schema({"allOf": [json.loads(schema)], "components": CONTRACT["components"]})
     return jsonschema_rs.Draft4Validator(whole, validate_formats=True)
