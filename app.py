@@ -25,11 +25,12 @@ from contract.requests import RequestMiddleware
 from contract.routing import StrictRoutingMiddleware
 from handlers.context import Services
 from observability import Metrics, ObservabilityMiddleware
-from persistence import schema
+from persistence import idempotency, schema
 from persistence.database import Database
 from security import jwk, keys
 from security.gate import GateMiddleware
 from security.issuer import Issuer
+from security.limits import Limits
 from security.passwords import Passwords
 from security.tokens import Verifier
 from settings import Settings
@@ -54,8 +55,10 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     """The ASGI app. Nothing is connected to before it is started."""
     document = yaml.safe_load(CONTRACT.read_text(encoding="utf-8"))
     database = Database(settings.database_url)
+    limits = _limits(settings)
     services = Services(
         database=database,
+        limits=limits,
         passwords=Passwords(),
         issuer=None if settings.has_outside_issuer else Issuer(database, settings.public_url, clock),
         metrics=Metrics(),
@@ -68,9 +71,25 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
         middlewares=_middlewares(settings, services.metrics),
         swagger_ui_options=SWAGGER_UI,
     )
-    limits = BodyLimits(settings.max_body_bytes, settings.body_timeout)
-    app.add_api(document, resolver=RelativeResolver("handlers"), body_limits=limits)
+    app.add_api(
+        document,
+        resolver=RelativeResolver("handlers"),
+        body_limits=BodyLimits(settings.max_body_bytes, settings.body_timeout),
+        rate_limits=limits,
+    )
     return app
+
+
+def _limits(settings: Settings) -> Limits | None:
+    """The rate of each limit that the contract names; None when they are turned off."""
+    if not settings.rate_limit:
+        return None
+    rates = {
+        "login": settings.rate_limit_login,
+        "signup": settings.rate_limit_signup,
+        "api": settings.rate_limit_api,
+    }
+    return Limits(rates, settings.rate_limit_storage)
 
 
 def _middlewares(settings: Settings, metrics: Metrics) -> list[Any]:
@@ -80,8 +99,16 @@ def _middlewares(settings: Settings, metrics: Metrics) -> list[Any]:
         allow_origins=settings.cors_origins,
         allow_credentials=True,
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type"],
-        expose_headers=["Link", "Location", "X-Request-Id", "Retry-After"],
+        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
+        expose_headers=[
+            "ETag",
+            "Link",
+            "Location",
+            "RateLimit",
+            "RateLimit-Policy",
+            "Retry-After",
+            "X-Request-Id",
+        ],
     )
     return [
         partial(ObservabilityMiddleware, metrics=metrics),
@@ -118,10 +145,17 @@ def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
 async def _lifespan(services: Services, verifier: Verifier, _app: Any) -> AsyncIterator[dict[str, Any]]:
     """Migrate, serve, let go. A database that is away holds the start up no longer than FIRST_TRY_S."""
     upgrading = asyncio.create_task(schema.keep_trying_to_upgrade(services.database))
+    sweeping = asyncio.create_task(_sweep_after(upgrading, services))
     if services.issuer is not None:
         services.passwords.prepare()
     await asyncio.wait({upgrading}, timeout=FIRST_TRY_S)
     yield {"services": services, "verifier": verifier}
     upgrading.cancel()
+    sweeping.cancel()
     services.passwords.close()
     await services.database.close()
+
+
+async def _sweep_after(upgrading: asyncio.Task[None], services: Services) -> None:
+    await asyncio.wait({upgrading})
+    await idempotency.keep_sweeping(services.database, services.clock)

@@ -1,6 +1,7 @@
 """The environment, read once into one frozen object; nothing else in the project reads it."""
 
 import os
+import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, fields
 from ipaddress import ip_network
@@ -13,6 +14,7 @@ from dotenv import dotenv_values
 LOG_LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 MIN_SECRET_BYTES = 32  # RFC 7518 3.2: an HS256 key is at least as long as the hash
 WELL_KNOWN_SECRETS = frozenset({"better-auth-secret-12345678901234567890"})  # Better Auth's default
+_RATE = re.compile(r"[1-9][0-9]{0,8}/([1-9][0-9]{0,2} )?(second|minute|hour|day)s?")
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -34,6 +36,11 @@ class Settings:
     port: int = 8000
     public_url: str = "http://127.0.0.1:8000"
     workers: int = 1
+    rate_limit: bool = True
+    rate_limit_login: str = "10/minute"
+    rate_limit_signup: str = "20/hour"
+    rate_limit_api: str = "1200/minute"
+    rate_limit_storage: str = "memory"
     max_body_bytes: int = 65536
     header_timeout: int = 10
     body_timeout: int = 10
@@ -177,6 +184,32 @@ def _secret(text: str) -> str:
     return text
 
 
+def _switch(text: str) -> bool:
+    if text.lower() not in {"on", "off"}:
+        raise ValueError("must be on or off")
+    return text.lower() == "on"
+
+
+def _rate(text: str) -> str:
+    if not _RATE.fullmatch(text):
+        raise ValueError("must be like 10/minute or 5/2 seconds, in seconds, minutes, hours or days")
+    return text
+
+
+def _rate_limit_storage(text: str) -> str:
+    if text == "memory":
+        return text
+    wanted = "must be memory, or a URL like redis://host:6379/0 (rediss:// with TLS)"
+    try:
+        parts = urlsplit(text)
+        is_usable = parts.scheme in {"redis", "rediss"} and parts.hostname and parts.port != 0
+    except ValueError:  # of urlsplit, which repeats what it was given
+        is_usable = False
+    if not is_usable or not re.fullmatch("/?[0-9]{0,4}", parts.path):
+        raise ValueError(wanted)
+    return text
+
+
 def _log_level(text: str) -> str:
     if text.upper() not in LOG_LEVELS:
         raise ValueError(f"must be one of {', '.join(LOG_LEVELS)}")
@@ -191,6 +224,11 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "port": _whole_number(1, 65535),
     "public_url": _origin,
     "workers": _whole_number(1, 64),
+    "rate_limit": _switch,
+    "rate_limit_login": _rate,
+    "rate_limit_signup": _rate,
+    "rate_limit_api": _rate,
+    "rate_limit_storage": _rate_limit_storage,
     "max_body_bytes": _whole_number(1024, 16 * 1024 * 1024),
     "header_timeout": _whole_number(1, 600),
     "body_timeout": _whole_number(1, 600),

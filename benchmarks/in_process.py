@@ -28,7 +28,14 @@ SECRET = "benchmark-" * 4
 REQUESTS, ROUNDS = 3000, 7
 NOW = datetime.now(UTC)
 ROW = SimpleNamespace(
-    id=1, user_id="ada", title="Buy milk", description=None, completed=False, created_at=NOW, updated_at=NOW
+    id=1,
+    user_id="ada",
+    title="Buy milk",
+    description=None,
+    completed=False,
+    created_at=NOW,
+    updated_at=NOW,
+    version=1,
 )
 
 

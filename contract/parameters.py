@@ -1,4 +1,4 @@
-"""Path and query parameters: raw text to the values the contract types, strictly."""
+"""Path, query and header parameters: raw text to the values the contract types, strictly."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -38,6 +38,38 @@ class QueryParameters:
     def _typed(self, name: str, text: str) -> Any:
         """The integer that `text` spells, or `text` itself, which then fails its type."""
         return int(text) if name in self._integers and _INTEGER.fullmatch(text) else text
+
+
+class HeaderParameters:
+    """The header parameters of one operation, each a string. A request's other headers are its own affair."""
+
+    def __init__(self, parameters: Iterable[Mapping[str, Any]]) -> None:
+        declared = {p["name"]: p for p in parameters if p["in"] == "header"}
+        self._names = {name.lower().encode(): name for name in declared}
+        self._absent = dict.fromkeys(map(argument_name, declared))
+        self._validator = Validator(_closed_object(declared), "header")
+
+    def parse(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, Any], list[Fault]]:
+        """Every declared one by its argument's name (None when absent), and the faults found.
+
+        A header that comes in several lines is one list, joined by commas (RFC 9110 5.3).
+        """
+        if not self._names:
+            return self._absent, []
+        given: dict[str, str] = {}
+        for raw_name, raw_value in headers:
+            if (name := self._names.get(raw_name)) is not None:
+                value = raw_value.decode("latin-1").strip(" \t")
+                given[name] = f"{given[name]}, {value}" if name in given else value
+        if not given:
+            return self._absent, []
+        values = {argument_name(name): value for name, value in given.items()}
+        return {**self._absent, **values}, self._validator.faults(given)
+
+
+def argument_name(parameter_name: str) -> str:
+    """What a handler calls the parameter: `if_match` for `If-Match`."""
+    return parameter_name.lower().replace("-", "_")
 
 
 class PathParameters:

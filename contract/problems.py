@@ -122,6 +122,23 @@ class EmailTaken(Problem):
     detail = "There is an account with this email. Log in, or sign up with another."
 
 
+class KeyInUse(Problem):
+    """An Idempotency-Key whose first request is not answered yet."""
+
+    status, code, title = 409, "key-in-use", "The first request is still under way"
+    detail = "A request with this Idempotency-Key has not been answered yet. Try again in a moment."
+
+    def __init__(self) -> None:
+        super().__init__(headers={"Retry-After": "2"})
+
+
+class StaleVersion(Problem):
+    """A change to a version of the task that is not the current one (RFC 9110 13.1.1)."""
+
+    status, code, title = 412, "stale-version", "The task has changed"
+    detail = "The task is not in the version that If-Match names. Read it again, then decide."
+
+
 class TooLarge(Problem):
     """A body over the limit."""
 
@@ -139,6 +156,30 @@ class WeakPassword(Problem):
     """A password right by schema that may not be used."""
 
     status, code, title = 422, "weak-password", "Choose another password"
+
+
+class KeyReused(Problem):
+    """An Idempotency-Key that belongs to another request."""
+
+    status, code, title = 422, "key-reused", "The key belongs to another request"
+    detail = "This Idempotency-Key came with another body before. Make up a new key for each new task."
+
+
+class TooManyRequests(Problem):
+    """The limit `name`, of `count` requests in `window_s`, is used up for another `wait_s`.
+
+    Its two fields are those of draft-ietf-httpapi-ratelimit-headers-10.
+    """
+
+    status, code, title = 429, "too-many-requests", "Too many requests"
+    detail = "This limit is used up. Try again when Retry-After is over."
+
+    def __init__(self, name: str, *, count: int, window_s: int, wait_s: int) -> None:
+        fields = {
+            "RateLimit": f'"{name}";r=0;t={wait_s}',
+            "RateLimit-Policy": f'"{name}";q={count};w={window_s}',
+        }
+        super().__init__(headers={"Retry-After": str(wait_s)} | fields)
 
 
 class HeadersTooLarge(Problem):

@@ -10,6 +10,8 @@ from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 from connexion.operations import AbstractOperation
 from starlette.types import Receive, Scope, Send
 
+from contract.parameters import argument_name
+
 Reply = tuple[Any, int, dict[str, str]]
 """What a handler gives: the body, the status, more headers.
 
@@ -37,7 +39,7 @@ class ReplyOperation:
         """Answer with what the handler gives for the arguments that the contract let through."""
         request_scope.set(scope)
         body, status, headers = await self._handler(**scope["arguments"])
-        content = _content(body)
+        content = rendered(body)
         raw = [*self._fixed_headers]
         raw += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         if body is not None:
@@ -64,7 +66,8 @@ class ReplyMiddleware(RoutedMiddleware):
     api_cls = ReplyAPI
 
 
-def _content(body: Any) -> bytes:
+def rendered(body: Any) -> bytes:
+    """What is sent of a handler's body."""
     if body is None or isinstance(body, bytes):
         return body or b""
     return orjson.dumps(body, option=orjson.OPT_UTC_Z)
@@ -81,6 +84,7 @@ def _media_types(operation: AbstractOperation) -> dict[int, bytes]:
 
 def _check_signature(operation: AbstractOperation) -> None:
     given = {p["name"] for p in operation.parameters if p["in"] in {"path", "query"}}
+    given |= {argument_name(p["name"]) for p in operation.parameters if p["in"] == "header"}
     given |= {"body"} if operation.request_body else set()
     taken = set(inspect.signature(operation.function).parameters)
     if given != taken:

@@ -7,7 +7,7 @@ from connexion.operations import AbstractOperation
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contract.bodies import BodyLimits, JsonBody, check_headers
-from contract.parameters import PathParameters, QueryParameters
+from contract.parameters import HeaderParameters, PathParameters, QueryParameters
 from contract.problems import InvalidRequest
 
 
@@ -18,16 +18,19 @@ class RequestOperation:
         self._next_app = next_app
         self._path = PathParameters(operation.parameters)
         self._query = QueryParameters(operation.parameters)
+        self._headers = HeaderParameters(operation.parameters)
         self._limits = body_limits
         self._body = JsonBody(operation.request_body, body_limits) if operation.request_body else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises InvalidRequest with every fault of query and body, NotFound for one of the path."""
+        """Raises InvalidRequest with every fault of query, headers and body, NotFound for one of the path."""
         path = scope["path_params"]
         self._path.check(path)
         check_headers(scope, self._limits)
         arguments, faults = self._query.parse(scope["query_string"])
-        arguments = {**arguments, **path}
+        header_arguments, header_faults = self._headers.parse(scope["headers"])
+        arguments = {**arguments, **path, **header_arguments}
+        faults = faults + header_faults
         if self._body is not None:
             arguments["body"], body_faults = await self._body.read(scope, receive)
             faults = faults + body_faults

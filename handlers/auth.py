@@ -1,12 +1,13 @@
 """The built-in accounts: sign up, log in, and the keys that verify the tokens."""
 
+import hashlib
 import uuid
 from typing import Any
 
 from contract.problems import OutsideIssuer
 from contract.replies import Reply
 from handlers import representations
-from handlers.context import database, issuer, now, services
+from handlers.context import database, issuer, limit, now, services
 from persistence import users
 from security.issuer import LIFETIME, Issuer
 
@@ -23,9 +24,14 @@ async def signup(body: dict[str, Any]) -> Reply:
 
 
 async def login(body: dict[str, Any]) -> Reply:
-    """Exchange credentials for a token. Every failure is one answer and one bcrypt."""
+    """Exchange credentials for a token. Every failure is one answer and one bcrypt.
+
+    The gate counts the address, which may try many accounts; here counts the account, tried from many.
+    """
+    email = _normalised(body["email"])
+    await limit("login", "account", hashlib.sha256(email.encode()).hexdigest())
     signer = await _issuer_with_accounts()
-    row = await users.find_by_email(database(), _normalised(body["email"]))
+    row = await users.find_by_email(database(), email)
     await services().passwords.check(body["password"], row.password_hash if row else None)
     assert row is not None  # check() lets no unknown account through
     session = {

@@ -1,54 +1,77 @@
 """The tasks of one user. The token is that user's by the time a function here is called."""
 
+from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from contract.replies import Reply
+from contract import entity_tags
+from contract.replies import Reply, rendered
 from handlers import representations
 from handlers.context import database, now, services
-from persistence import task_pages, tasks
+from persistence import idempotency, task_pages, tasks, users
+from persistence.database import Database
+from persistence.idempotency import Answer
+from persistence.statements import Row
 
 
-async def create(user_id: str, body: dict[str, Any]) -> Reply:
-    """Create a task."""
-    row = await tasks.create(
-        database(),
-        user_id,
-        title=body["title"],
-        description=body.get("description"),
-        completed=body.get("completed", False),
-        now=now(),
-        provision=services().issuer is None,
-    )
-    return representations.task(row), 201, {"Location": f"{_path(user_id)}/{row.id}"}
+async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Reply:
+    """Create a task; with a key one task, however often it is asked for."""
+    moment = now()
+
+    async def new(db: Database) -> Answer:
+        row = await tasks.create(
+            db,
+            user_id,
+            title=body["title"],
+            description=body.get("description"),
+            completed=body.get("completed", False),
+            now=moment,
+        )
+        headers = {"Location": f"{_path(user_id)}/{row.id}", "ETag": entity_tags.of_version(row.version)}
+        return Answer(rendered(representations.task(row)), headers)
+
+    make = partial(new, database())
+    if idempotency_key is not None:
+        make = partial(idempotency.once, database(), user_id, new, key=idempotency_key, body=body, now=moment)
+    is_allowed = services().issuer is None
+    answer = await users.provisioned(database(), user_id, make, is_allowed=is_allowed, now=moment)
+    return answer.content, 201, answer.headers
 
 
-async def get(user_id: str, task_id: int) -> Reply:
-    """Read one task."""
-    return representations.task(await tasks.get(database(), user_id, task_id)), 200, {}
+async def get(user_id: str, task_id: int, if_none_match: str | None) -> Reply:
+    """Read one task, unless the client has it as it is."""
+    row = await tasks.get(database(), user_id, task_id)
+    if entity_tags.is_named(row.version, if_none_match):
+        return None, 304, {"ETag": entity_tags.of_version(row.version)}
+    return _task(row)
 
 
-async def put(user_id: str, task_id: int, body: dict[str, Any]) -> Reply:
+async def put(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Reply:
     """Replace the title; description and completed keep their value when they are left out."""
-    return await patch(user_id, task_id, body)
+    return await patch(user_id, task_id, body, if_match)
 
 
-async def patch(user_id: str, task_id: int, body: dict[str, Any]) -> Reply:
+async def patch(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Reply:
     """Change the named fields."""
-    row = await tasks.update_fields(database(), user_id, task_id, changes=body, now=now())
-    return representations.task(row), 200, {}
+    versions = entity_tags.versions_named(if_match)
+    return _task(
+        await tasks.update_fields(database(), user_id, task_id, versions=versions, changes=body, now=now())
+    )
 
 
-async def complete(user_id: str, task_id: int, body: dict[str, Any] | None) -> Reply:
+async def complete(user_id: str, task_id: int, body: dict[str, Any] | None, if_match: str | None) -> Reply:
     """Set `completed`, or toggle it when the body does not say."""
+    versions = entity_tags.versions_named(if_match)
     completed = (body or {}).get("completed")
-    row = await tasks.complete(database(), user_id, task_id, completed=completed, now=now())
-    return representations.task(row), 200, {}
+    return _task(
+        await tasks.complete(database(), user_id, task_id, versions=versions, completed=completed, now=now())
+    )
 
 
-async def delete(user_id: str, task_id: int) -> Reply:
+async def delete(user_id: str, task_id: int, if_match: str | None) -> Reply:
     """Delete a task."""
-    await tasks.remove(database(), user_id, task_id)
+    versions = entity_tags.versions_named(if_match)
+    await tasks.remove(database(), user_id, task_id, versions=versions)
     return None, 204, {}
 
 
@@ -69,3 +92,8 @@ async def list(  # noqa: A001 - the contract's name for it
 
 def _path(user_id: str) -> str:
     return f"/api/{quote(user_id, safe='')}/tasks"
+
+
+def _task(row: Row) -> Reply:
+    """The task with its version as entity tag."""
+    return representations.task(row), 200, {"ETag": entity_tags.of_version(row.version)}

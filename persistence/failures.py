@@ -10,16 +10,27 @@ from sqlalchemy.exc import DBAPIError
 from contract.problems import Unavailable
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
-# 08 connection, 53 resources, 57 operator intervention; then: lock, serialization, deadlock, read only,
-# and a table that is not there: the schema is not yet migrated.
+# 08 connection, 53 resources, 57 operator intervention; then: serialization, deadlock, read only, a
+# transaction left idle, and a table that is not there: the schema is not yet migrated.
 _TRANSIENT_CLASSES = ("08", "53", "57")
-_TRANSIENT = frozenset({"55P03", "40001", "40P01", "25006", "42P01"})
-_SQLITE_TRANSIENT = ("locked", "busy", "no such table", "unable to open", "readonly", "disk I/O", "full")
+_TRANSIENT = frozenset({"40001", "40P01", "25006", "25P03", "42P01", "42703"})
+# https://www.sqlite.org/rescode.html; first what is wrong with the file, which may be another one soon.
+_SQLITE_FILE = frozenset(
+    {
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+_SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL})
+_SQLITE_SCHEMA = ("no such table", "has no column", "no such column")
 
 # SQLite names the columns, PostgreSQL the constraint.
 _SQLITE_CONSTRAINTS = {
     "UNIQUE constraint failed: users.email": "users_email_key",
-    "FOREIGN KEY constraint failed": "tasks_user_id_fkey",
+    "FOREIGN KEY constraint failed": "_user_id_fkey",  # there are no others
 }
 
 
@@ -29,6 +40,14 @@ class ConstraintViolated(Exception):
     def __init__(self, name: str) -> None:
         super().__init__(name)
         self.name = name
+
+
+class Locked(Unavailable):
+    """What a statement needs is held by another transaction."""
+
+
+class Disconnected(Unavailable):
+    """The connection was lost under a statement. Whether that was carried out is not known."""
 
 
 class Incompatible(Exception):
@@ -46,9 +65,26 @@ def translated() -> Iterator[None]:
         raise Unavailable("The database does not answer. Try again in a moment.") from error
     except (psycopg.Error, sqlite3.Error, DBAPIError) as error:
         cause = error.orig if isinstance(error, DBAPIError) else error
+        if getattr(cause, "sqlstate", None) == psycopg.errors.LockNotAvailable.sqlstate:
+            raise Locked from cause
         if _is_transient(cause):
             raise Unavailable from cause
         raise
+
+
+def is_of_the_file(error: sqlite3.Error) -> bool:
+    """Whether SQLite cannot use the file, so that it has to be opened anew."""
+    return _sqlite_code(error) in _SQLITE_FILE
+
+
+def is_busy(error: sqlite3.Error) -> bool:
+    """Whether another process has locked the file."""
+    return _sqlite_code(error) in _SQLITE_BUSY
+
+
+def _sqlite_code(error: sqlite3.Error) -> int:
+    """The primary result code; 0 for what the module itself raises."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
 def _constraint(error: psycopg.Error | sqlite3.Error) -> str:
@@ -58,8 +94,10 @@ def _constraint(error: psycopg.Error | sqlite3.Error) -> str:
 
 
 def _is_transient(error: BaseException | None) -> bool:
-    if isinstance(error, sqlite3.OperationalError):
-        return any(word in str(error) for word in _SQLITE_TRANSIENT)
+    if isinstance(error, sqlite3.Error):
+        is_full = _sqlite_code(error) == sqlite3.SQLITE_FULL
+        is_not_migrated = any(words in str(error) for words in _SQLITE_SCHEMA)
+        return is_full or is_not_migrated or is_busy(error) or is_of_the_file(error)
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return error.sqlstate[:2] in _TRANSIENT_CLASSES or error.sqlstate in _TRANSIENT
     return isinstance(error, psycopg.OperationalError)  # refused, cut off, out of time

@@ -1,107 +1,27 @@
-"""PostgreSQL through psycopg: a bounded number of connections that commit each statement by itself."""
+"""PostgreSQL through psycopg: statements that commit by themselves, and transactions."""
 
 import asyncio
-import select
-import time
-from collections.abc import Sequence
-from typing import Any
+import re
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
-from psycopg import AsyncConnection
-from psycopg.pq import TransactionStatus
-from sqlalchemy import URL, Dialect
+import psycopg
+from psycopg.conninfo import make_conninfo
+from sqlalchemy import Dialect, make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from persistence.statements import Compiled, Parameters, Row
+from persistence.failures import Disconnected
+from persistence.postgresql_pool import Connection, Pool
+from persistence.statements import Compiled, Parameters, Row, Run
 
-# https://www.postgresql.org/docs/current/libpq-connect.html; seconds, tcp_user_timeout in ms
-CONNECT: dict[str, Any] = {
-    "connect_timeout": 3,
-    "keepalives_idle": 30,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 10_000,
-    "prepare_threshold": None,  # a pooler in transaction mode gives wrong rows with prepared statements
-}
-MAX_CONNECTIONS = 10
-PATIENCE_S = 3  # for a connection; below the 5 s within which a failure is answered
-ASKED_AFTER_S = 30  # a connection idle for longer is asked whether it lives
-UTC_NAMES = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT"})
-KEPT_S = 240  # Neon suspends after 300 s
+ANSWER_S = 4  # from the wish for a connection to the last row: a failure is answered within 5 s
+# Who waits for another transaction's row waits briefly; what a server leaves behind that was frozen or cut
+# off in the middle is rolled back. LOCAL, since a pooler gives the session to others.
+BEGIN = "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '5s'"
 
-
-class Connection(AsyncConnection[Sequence[Any]]):
-    """One that knows when it was last used."""
-
-    used_at: float = 0
-
-    async def lives(self) -> bool:
-        """Whether it can still be used. Most often that costs 2 µs.
-
-        A server that went has left its farewell on the socket; a network that went has not, so that a
-        connection which has been idle for long is asked, at the cost of a round trip.
-        """
-        farewell = select.poll()
-        farewell.register(self.fileno(), select.POLLIN)
-        if not farewell.poll(0) and time.monotonic() - self.used_at < ASKED_AFTER_S:
-            return True
-        try:
-            await self.execute("")
-        except Exception:  # whatever it is, there are others to be had
-            await self.close()
-        return not self.closed
-
-
-class Pool:
-    """Connections to one database, the last used first, so that a quiet server lets the others go.
-
-    psycopg_pool costs 10 to 17 µs more a statement, makes a request wait where the database refuses
-    connections, and pauses between two that it finds dead.
-    """
-
-    def __init__(self, url: URL) -> None:
-        self._conninfo = conninfo(url)
-        self._idle: list[Connection] = []
-        self._free = asyncio.Semaphore(MAX_CONNECTIONS)
-
-    async def take(self) -> Connection:
-        """A connection that lives. Raises TimeoutError, and what psycopg raises when it cannot connect."""
-        if not self._free.locked():
-            await self._free.acquire()
-        else:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._free.acquire()
-        try:
-            while self._idle:
-                if await (connection := self._idle.pop()).lives():
-                    return connection
-            async with asyncio.timeout(PATIENCE_S):
-                return await self._connect()
-        except BaseException:
-            self._free.release()
-            raise
-
-    async def _connect(self) -> Connection:
-        connection = await Connection.connect(self._conninfo, autocommit=True, **CONNECT)
-        if str(connection.info.timezone) not in UTC_NAMES:
-            # The session's zone is that of every time it gives. PgBouncer keeps track of it.
-            await connection.execute("SET TIME ZONE 'UTC'")
-        return connection
-
-    async def give_back(self, connection: Connection) -> None:
-        """Keep it for the next, unless it is broken; and let go of the one that has been idle too long."""
-        connection.used_at = time.monotonic()
-        if connection.pgconn.transaction_status == TransactionStatus.IDLE:
-            self._idle.append(connection)
-        else:
-            await connection.close()
-        self._free.release()
-        if self._idle and connection.used_at - self._idle[0].used_at > KEPT_S:
-            await self._idle.pop(0).close()
-
-    async def close(self) -> None:
-        """Close those that nobody uses."""
-        while self._idle:
-            await self._idle.pop().close()
+T = TypeVar("T")
 
 
 class PostgreSQL:
@@ -109,26 +29,75 @@ class PostgreSQL:
 
     dialect: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
-    def __init__(self, url: URL) -> None:
-        self._pool = Pool(url)
+    def __init__(self, conninfo: str) -> None:
+        self._pool = Pool(conninfo)
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-        """The rows, and how many it changed. Raises what psycopg raises, and TimeoutError."""
-        connection = await self._pool.take()
+        """The rows, and how many it changed; a read is tried again when its connection is lost.
+
+        Raises what Pool.lend raises.
+        """
+        until = asyncio.get_running_loop().time() + ANSWER_S
+        work = partial(_run, statement, parameters)
         try:
-            cursor = await connection.execute(statement.sql, statement.arguments(parameters))
-            if statement.columns == ():
-                return [], cursor.rowcount
-            names = [column.name for column in cursor.description or ()] if statement.columns is None else ()
-            return statement.rows(await cursor.fetchall(), names), cursor.rowcount
-        finally:
-            await self._pool.give_back(connection)
+            return await self._pool.lend(work, until=until)
+        except Disconnected:
+            if not statement.is_read:
+                raise
+            return await self._pool.lend(work, until=until)
+
+    async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
+        """What `work` gives, committed; done once more when its connection is lost.
+
+        Raises what `work` and Pool.lend raise.
+        """
+        until = asyncio.get_running_loop().time() + ANSWER_S
+        try:
+            return await self._pool.lend(partial(_run_together, work), until=until)
+        except Disconnected:
+            return await self._pool.lend(partial(_run_together, work), until=until)
 
     async def close(self) -> None:
         """Give back every connection."""
         await self._pool.close()
 
 
-def conninfo(url: URL) -> str:
-    """The URL as libpq takes it."""
-    return url.set(drivername="postgresql").render_as_string(hide_password=False)
+async def _run(statement: Compiled, parameters: Parameters, connection: Connection) -> tuple[list[Row], int]:
+    try:
+        cursor = await connection.execute(statement.sql, statement.arguments(parameters))
+    except psycopg.errors.ReadOnlySqlTransaction:
+        connection.is_spent = connection.is_read_only = True
+        raise
+    if not statement.is_read:
+        connection.check_that_it_counts()
+    if statement.columns == ():
+        return [], cursor.rowcount
+    names = [column.name for column in cursor.description or ()] if statement.columns is None else ()
+    return statement.rows(await cursor.fetchall(), names), cursor.rowcount
+
+
+async def _run_together(work: Callable[[Run], Awaitable[T]], connection: Connection) -> T:
+    async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
+        return await _run(statement, parameters, connection)
+
+    await connection.execute(BEGIN)
+    try:
+        given = await work(run)
+    except BaseException:
+        with suppress(psycopg.Error):
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
+    connection.check_that_it_counts()
+    return given
+
+
+def conninfo(url: str) -> str:
+    """What libpq makes of `url`; with several hosts, spelled its way or SQLAlchemy's (`?host=a:1&host=b:2`).
+
+    Raises psycopg.ProgrammingError, and what SQLAlchemy raises.
+    """
+    if len(re.findall(r"[?&]host=", url)) < 2:
+        return make_conninfo(url)
+    _, options = PostgreSQL.dialect.create_connect_args(make_url(url))
+    return make_conninfo(**options)

@@ -6,11 +6,11 @@ from functools import cache
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import URL, Engine, NullPool, create_engine, event, text
+from sqlalchemy import Engine, NullPool, create_engine, event, text
 
 from contract.problems import Unavailable
-from persistence import postgresql, sqlite
-from persistence.database import Database
+from persistence import postgresql_pool, sqlite
+from persistence.database import Database, Target
 from persistence.failures import Incompatible, translated
 
 log = logging.getLogger("todo.schema")
@@ -30,7 +30,7 @@ async def upgrade(db: Database) -> None:
     try:
         await check(db)
     except Unavailable:  # or there is something to do, which alone is worth importing Alembic for
-        await asyncio.to_thread(_upgrade, db.url)
+        await asyncio.to_thread(_upgrade, db.target)
 
 
 async def keep_trying_to_upgrade(db: Database, *, every_s: float = 1.0) -> None:
@@ -60,12 +60,12 @@ def newest() -> str:
     return max(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
 
 
-def _upgrade(url: URL) -> None:
+def _upgrade(target: Target) -> None:
     # 100 ms and 10 MB that a server whose database is up to date does not need.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
 
-    engine = _engine(url)
+    engine = _engine(target)
     with translated(), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # Released with the transaction, so that it works through a pooler. SQLite: BEGIN IMMEDIATE.
@@ -77,18 +77,18 @@ def _upgrade(url: URL) -> None:
         command.upgrade(config, "head")
 
 
-def _engine(url: URL) -> Engine:
+def _engine(target: Target) -> Engine:
     """For one transaction; SQLite's holds the write lock from its beginning."""
-    if url.get_backend_name() != "sqlite":
+    if not target.is_sqlite:
         return create_engine(
             "postgresql+psycopg://",
-            creator=lambda: psycopg.connect(postgresql.conninfo(url), **postgresql.CONNECT),
+            creator=lambda: psycopg.connect(target.name, **postgresql_pool.CONNECT),
             poolclass=NullPool,
             hide_parameters=True,
         )
     engine = create_engine(
         "sqlite://",
-        creator=lambda: sqlite.connect(str(url.database), patience_ms=sqlite.PATIENCE_MS),
+        creator=lambda: sqlite.connect(target.name, patience_ms=sqlite.PATIENCE_MS),
         poolclass=NullPool,
         hide_parameters=True,
     )

@@ -3,13 +3,15 @@
 import asyncio
 import sqlite3
 import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from contextlib import asynccontextmanager, contextmanager, suppress
+from typing import Any, TypeVar
 
-from sqlalchemy import URL
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
-from persistence.statements import Compiled, Parameters, Row
+from persistence.failures import is_busy, is_of_the_file
+from persistence.statements import Compiled, Parameters, Row, Run
 
 QUEUE_S, PATIENCE_MS = 1.5, 3000  # for the writes before, and for a lock: an answer comes within 5 s
 PRAGMAS = (
@@ -17,6 +19,8 @@ PRAGMAS = (
     "PRAGMA synchronous = FULL",  # an acknowledged write survives a power failure
     "PRAGMA foreign_keys = ON",
 )
+
+T = TypeVar("T")
 
 
 class SQLite:
@@ -28,8 +32,8 @@ class SQLite:
 
     dialect = SQLiteDialect_pysqlite(paramstyle="named")
 
-    def __init__(self, url: URL) -> None:
-        self._path = str(url.database)
+    def __init__(self, path: str) -> None:
+        self._path = path
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
@@ -40,22 +44,65 @@ class SQLite:
         if statement.is_read and self._reader is not None:
             try:
                 return _run(self._reader, statement, parameters)
-            except sqlite3.OperationalError:
+            except sqlite3.Error:
                 pass  # most likely locked, and the thread may wait
+        async with self._its_turn():
+            return await self._on_thread(self._run_patiently, statement, parameters)
+
+    async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
+        """What `work` gives, committed. Raises what `work` and `run` raise."""
+
+        async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
+            return await self._on_thread(self._run_patiently, statement, parameters)
+
+        async with self._its_turn():
+            try:
+                await self._on_thread(self._execute, "BEGIN IMMEDIATE")
+                given = await work(run)
+                await self._on_thread(self._execute, "COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # it may not have begun, or be rolled back already
+                    await self._on_thread(self._execute, "ROLLBACK")
+                raise
+        return given
+
+    @asynccontextmanager
+    async def _its_turn(self) -> AsyncIterator[None]:
+        """Wait for the writes before. Raises TimeoutError."""
         async with asyncio.timeout(QUEUE_S):
             await self._turn.acquire()
         try:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._run_patiently, statement, parameters)
+            yield
         finally:
             self._turn.release()
 
+    async def _on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+
     def _run_patiently(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-        if self._writer is None:
-            self._writer = connect(self._path, patience_ms=PATIENCE_MS)
-        if self._reader is None:
-            self._reader = connect(self._path, patience_ms=0)
-        return _run(self._writer, statement, parameters)
+        with self._opened() as writer:
+            return _run(writer, statement, parameters)
+
+    def _execute(self, sql: str) -> None:
+        with self._opened() as writer:
+            writer.execute(sql)
+
+    @contextmanager
+    def _opened(self) -> Iterator[sqlite3.Connection]:
+        """The connection that writes. Both are let go when the file turns out to be no good.
+
+        One that was opened on a read-only disk would never write, even when the disk can be written to again.
+        """
+        try:
+            if self._writer is None:
+                self._writer = connect(self._path, patience_ms=PATIENCE_MS)
+            if self._reader is None:
+                self._reader = connect(self._path, patience_ms=0)
+            yield self._writer
+        except sqlite3.Error as error:
+            if is_of_the_file(error):
+                self._writer = self._reader = None
+            raise
 
     async def close(self) -> None:
         """Close the file, which brings the write-ahead log to its end."""
@@ -82,8 +129,8 @@ def _execute_patiently(connection: sqlite3.Connection, pragma: str, *, for_s: fl
         try:
             connection.execute(pragma)
             return
-        except sqlite3.OperationalError:
-            if time.monotonic() > deadline:
+        except sqlite3.OperationalError as error:
+            if not is_busy(error) or time.monotonic() > deadline:
                 raise
             time.sleep(0.02)
 

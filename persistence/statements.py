@@ -1,7 +1,7 @@
 """Core statements compiled to SQL once, for drivers that are called without SQLAlchemy in between."""
 
 from collections import namedtuple
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, Executable, Select, TextClause
@@ -46,6 +46,10 @@ class Compiled(NamedTuple):
         for position, convert in self.from_database:
             converted[position] = convert(converted[position])
         return converted
+
+
+Run = Callable[[Compiled, Parameters], Awaitable[tuple[list[Row], int]]]
+"""Gives the rows of a statement, and how many it changed."""
 
 
 def compile_for(dialect: Dialect, statement: Executable) -> Compiled:

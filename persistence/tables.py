@@ -48,6 +48,18 @@ tasks = Table(
     Column("completed", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("updated_at", UtcDateTime, nullable=False),
+    Column("version", BigInteger, nullable=False),
+)
+
+# What a POST with an Idempotency-Key was answered; without an answer while its transaction is open.
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("key", Text, primary_key=True),
+    Column("fingerprint", Text, nullable=False),
+    Column("answer", Text),
+    Column("created_at", UtcDateTime, nullable=False),
 )
 
 # The built-in issuer's keys. `number` is counted up, so that of two servers that make the same one at

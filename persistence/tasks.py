@@ -1,22 +1,45 @@
 """Statements on tasks. Each names the owner: a task that is missing and one of another's are one answer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, and_, bindparam, case, delete, func, insert, not_, select, update
+from sqlalchemy import (
+    Boolean,
+    Executable,
+    Text,
+    and_,
+    bindparam,
+    case,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    not_,
+    or_,
+    select,
+    update,
+)
 
-from contract.problems import InvalidToken, NotFound
-from persistence import users
+from contract.problems import NotFound, StaleVersion
 from persistence.database import Database
-from persistence.failures import ConstraintViolated
 from persistence.statements import Row
 from persistence.tables import tasks
 
 _MINE = and_(tasks.c.user_id == bindparam("owner"), tasks.c.id == bindparam("task_id"))
 _NOW = bindparam("now", type_=tasks.c.updated_at.type)
 # A clock set back, or another server's, does not take a task back in time.
-_TOUCHED = case((tasks.c.updated_at > _NOW, tasks.c.updated_at), else_=_NOW)
+_TOUCHED = {
+    "updated_at": case((tasks.c.updated_at > _NOW, tasks.c.updated_at), else_=_NOW),
+    "version": tasks.c.version + 1,
+}
+# The versions that may be changed, as ",3,4,"; null for any. A parameter cannot be a list on both databases.
+_VERSIONS = bindparam("versions", type_=Text)
+_EXPECTED = and_(
+    _MINE,
+    or_(_VERSIONS.is_(None), _VERSIONS.like(literal("%,") + cast(tasks.c.version, Text) + literal(",%"))),
+)
 
 _INSERT = (
     insert(tasks)
@@ -27,6 +50,7 @@ _INSERT = (
         completed=bindparam("completed"),
         created_at=_NOW,
         updated_at=_NOW,
+        version=1,
     )
     .returning(tasks)
 )
@@ -35,7 +59,7 @@ _GET = select(tasks).where(_MINE)
 # a flag of its own.
 _UPDATE = (
     update(tasks)
-    .where(_MINE)
+    .where(_EXPECTED)
     .values(
         title=func.coalesce(bindparam("new_title", type_=tasks.c.title.type), tasks.c.title),
         description=case(
@@ -46,83 +70,97 @@ _UPDATE = (
             else_=tasks.c.description,
         ),
         completed=func.coalesce(bindparam("new_completed", type_=Boolean), tasks.c.completed),
-        updated_at=_TOUCHED,
+        **_TOUCHED,
     )
     .returning(tasks)
 )
 _COMPLETE = (
     update(tasks)
-    .where(_MINE)
+    .where(_EXPECTED)
     .values(
         completed=func.coalesce(bindparam("new_completed", type_=Boolean), not_(tasks.c.completed)),
-        updated_at=_TOUCHED,
+        **_TOUCHED,
     )
     .returning(tasks)
 )
-_DELETE = delete(tasks).where(_MINE)
+_DELETE = delete(tasks).where(_EXPECTED).returning(tasks.c.id)
 
 
 async def create(
-    db: Database,
-    owner: str,
-    *,
-    title: str,
-    description: str | None,
-    completed: bool,
-    now: datetime,
-    provision: bool,
+    db: Database, owner: str, *, title: str, description: str | None, completed: bool, now: datetime
 ) -> Row:
-    """The new task of `owner`.
-
-    An owner without a row in users gets one where `provision` allows it (the users are an outside
-    issuer's); otherwise the account is gone, and InvalidToken is raised.
-    """
+    """The new task of `owner`. Raises ConstraintViolated when `owner` has no row in users."""
     values = {"owner": owner, "title": title, "description": description, "completed": completed, "now": now}
-    try:
-        return _only(await db.fetch_one(_INSERT, values))
-    except ConstraintViolated as violated:
-        if violated.name != "tasks_user_id_fkey":
-            raise
-        if not provision:
-            raise InvalidToken from None
-    await users.provision(db, owner, now=now)
-    return _only(await db.fetch_one(_INSERT, values))
+    row = await db.fetch_one(_INSERT, values)
+    assert row is not None  # INSERT ... RETURNING gives its row
+    return row
 
 
 async def get(db: Database, owner: str, task_id: int) -> Row:
     """One task of `owner`. Raises NotFound."""
-    return _only(await db.fetch_one(_GET, {"owner": owner, "task_id": task_id}))
+    row = await db.fetch_one(_GET, {"owner": owner, "task_id": task_id})
+    if row is None:
+        raise NotFound("There is no such task.")
+    return row
 
 
 async def update_fields(
-    db: Database, owner: str, task_id: int, *, changes: Mapping[str, Any], now: datetime
+    db: Database,
+    owner: str,
+    task_id: int,
+    *,
+    versions: Set[str] | None,
+    changes: Mapping[str, Any],
+    now: datetime,
 ) -> Row:
-    """The task after `changes`, of which title, description and completed count. Raises NotFound."""
+    """The task after `changes`, of which title, description and completed count.
+
+    Raises NotFound, and StaleVersion when it is in none of `versions` (None: any will do).
+    """
     values = {
-        "owner": owner,
-        "task_id": task_id,
         "new_title": changes.get("title"),
         "sets_description": "description" in changes,
         "new_description": changes.get("description"),
         "new_completed": changes.get("completed"),
         "now": now,
     }
-    return _only(await db.fetch_one(_UPDATE, values))
+    return await _change(db, owner, task_id, _UPDATE, versions, values)
 
 
-async def complete(db: Database, owner: str, task_id: int, *, completed: bool | None, now: datetime) -> Row:
-    """The task with `completed` set, or toggled where it is None, in one statement. Raises NotFound."""
-    values = {"owner": owner, "task_id": task_id, "new_completed": completed, "now": now}
-    return _only(await db.fetch_one(_COMPLETE, values))
+async def complete(
+    db: Database,
+    owner: str,
+    task_id: int,
+    *,
+    versions: Set[str] | None,
+    completed: bool | None,
+    now: datetime,
+) -> Row:
+    """The task with `completed` set, or toggled where it is None, in one statement.
+
+    Raises NotFound and StaleVersion.
+    """
+    values = {"new_completed": completed, "now": now}
+    return await _change(db, owner, task_id, _COMPLETE, versions, values)
 
 
-async def remove(db: Database, owner: str, task_id: int) -> None:
-    """Delete one task of `owner`. Raises NotFound."""
-    if await db.execute(_DELETE, {"owner": owner, "task_id": task_id}) == 0:
-        raise NotFound("There is no such task.")
+async def remove(db: Database, owner: str, task_id: int, *, versions: Set[str] | None) -> None:
+    """Delete one task of `owner`. Raises NotFound and StaleVersion."""
+    await _change(db, owner, task_id, _DELETE, versions, {})
 
 
-def _only(row: Row | None) -> Row:
+async def _change(
+    db: Database,
+    owner: str,
+    task_id: int,
+    statement: Executable,
+    versions: Set[str] | None,
+    values: Mapping[str, Any],
+) -> Row:
+    """What `statement` returns. The version is looked at by the statement itself: nothing comes between."""
+    expected = None if versions is None else f",{','.join(versions)},"
+    row = await db.fetch_one(statement, {"owner": owner, "task_id": task_id, "versions": expected, **values})
     if row is None:
-        raise NotFound("There is no such task.")
+        await get(db, owner, task_id)  # raises NotFound
+        raise StaleVersion
     return row

@@ -1,7 +1,9 @@
 """Statements on users."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from datetime import datetime
+from typing import TypeVar
 
 from sqlalchemy import bindparam, insert, select, text
 
@@ -10,6 +12,8 @@ from persistence.database import Database
 from persistence.failures import ConstraintViolated
 from persistence.statements import Row
 from persistence.tables import users
+
+T = TypeVar("T")
 
 _INSERT = insert(users).returning(users)
 _BY_EMAIL = select(users).where(users.c.email == bindparam("email"))
@@ -36,15 +40,25 @@ async def find_by_email(db: Database, email: str) -> Row | None:
     return await db.fetch_one(_BY_EMAIL, {"email": email})
 
 
-async def provision(db: Database, owner: str, *, now: datetime) -> None:
-    """Make sure that an outside issuer's user has a row for tasks to refer to.
+async def provisioned(
+    db: Database, owner: str, make: Callable[[], Awaitable[T]], *, is_allowed: bool, now: datetime
+) -> T:
+    """What `make` makes of `owner`'s; where it fails for want of their row in users, once more with one.
 
-    Raises InvalidToken when the issuer keeps its users in this very table: then the user is gone.
+    A row is made only for an outside issuer's users (`is_allowed`): it makes the first write slower and no
+    other. Raises InvalidToken when the account is gone.
     """
-    if not await are_kept_here(db):
+    try:
+        return await make()
+    except ConstraintViolated as violated:
+        if not violated.name.endswith("_user_id_fkey"):
+            raise
+    # Where the issuer keeps its users in this very table, the user is gone too.
+    if not is_allowed or not await are_kept_here(db):
         raise InvalidToken
     with suppress(ConstraintViolated):
         await db.execute(_PROVISION, {"id": owner, "now": now})
+    return await make()
 
 
 async def are_kept_here(db: Database) -> bool:

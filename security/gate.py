@@ -1,7 +1,7 @@
 """Lets a request through to its operation only with what the contract's `security` asks for.
 
-And to a user's path only with that user's token. It stands in Connexion's security slot and runs the hook
-that the scheme names in `x-bearerInfoFunc`.
+And to a user's path only with that user's token, and only so often. It stands in Connexion's security slot
+and runs the hook that the scheme names in `x-bearerInfoFunc`, and the limit of `x-rate-limit`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -13,9 +13,14 @@ from connexion.utils import get_function_from_name
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from contract.problems import Forbidden, InvalidToken, Unauthenticated
+from contract.problems import Forbidden, InvalidToken, TooManyRequests, Unauthenticated
+from security.limits import Limits, address
 
 Hook = Callable[[str, Request], Awaitable[dict[str, Any]]]
+
+
+class UndocumentedLimitError(Exception):
+    """The contract has a limit without its 429, or a 429 without its limit. The server does not start."""
 
 
 class UnsecuredOwnerError(Exception):
@@ -25,8 +30,10 @@ class UnsecuredOwnerError(Exception):
 class GateOperation:
     """One operation of the contract: open to all, or behind a hook."""
 
-    def __init__(self, operation: AbstractOperation, next_app: ASGIApp) -> None:
+    def __init__(self, operation: AbstractOperation, next_app: ASGIApp, limits: Limits | None) -> None:
         self._next_app = next_app
+        self._limits = limits
+        self._limit = _limit(operation)
         self._hook = _hook(operation)
         if self._hook is None and "{user_id}" in operation.path:
             raise UnsecuredOwnerError(f"{operation.method} {operation.path} has {{user_id}} but no security")
@@ -34,27 +41,32 @@ class GateOperation:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises what the hook raises; Unauthenticated without a token; Forbidden on another user's path.
 
-        That comes before anything is read or validated, and no handler can forget it.
+        Then TooManyRequests, counted by user where there is one, by address elsewhere. That all comes before
+        anything is read or validated, and no handler can forget it.
         """
+        user: str | None = None
         if self._hook is not None:
             claims = await self._hook(bearer_token(scope), Request(scope))
             user = claims["sub"]
             scope["extensions"].setdefault("connexion_context", {})["user"] = user
             if scope["path_params"].get("user_id", user) != user:
                 raise Forbidden
+        if self._limits is not None and self._limit is not None:
+            await self._limits.hit(self._limit, *(("user", user) if user else ("address", address(scope))))
         await self._next_app(scope, receive, send)
 
 
 class GateAPI(RoutedAPI):
     """The gates of the contract, by operationId."""
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, rate_limits: Limits | None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._rate_limits = rate_limits
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> GateOperation:
         """Called by Connexion for each operation at start."""
-        return GateOperation(operation, self.next_app)
+        return GateOperation(operation, self.next_app, self._rate_limits)
 
 
 class GateMiddleware(RoutedMiddleware):
@@ -87,3 +99,13 @@ def _hook(operation: AbstractOperation) -> Hook | None:
     [scheme] = requirement
     hook: Hook = get_function_from_name(operation.security_schemes[scheme]["x-bearerInfoFunc"])
     return hook
+
+
+def _limit(operation: AbstractOperation) -> str | None:
+    """The name of the limit that counts it."""
+    name: str | None = operation._operation.get("x-rate-limit")
+    if (name is not None) != (str(TooManyRequests.status) in operation.responses):
+        raise UndocumentedLimitError(
+            f"{operation.method} {operation.path}: x-rate-limit and 429 belong together"
+        )
+    return name

@@ -66,8 +66,8 @@ def running(folder: Path, command: tuple[str, ...] = COMMAND, **settings: str) -
 
 
 def start(folder: Path, command: tuple[str, ...] = COMMAND, **settings: str) -> Server:
-    """The same, without waiting for it to answer. The caller ends it."""
-    settings = {"PORT": str(free_port())} | settings
+    """The same, not waiting for it to answer. The caller ends it. Rate limits are off unless asked for."""
+    settings = {"PORT": str(free_port()), "RATE_LIMIT": "off"} | settings
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"} | settings
     log_file = folder / f"server-{secrets.token_hex(4)}.log"
     with log_file.open("wb") as log:

@@ -108,9 +108,11 @@ def strangers(http: httpx.Client, ada: Person) -> Iterator[Exchange]:
 
 
 def broken(server: Server, ada: Person) -> Exchange:
-    """A failure of the server itself, logged with its traceback: its database has lost a column."""
+    """A failure of the server itself, with its traceback: a rule of its database unknown to it."""
     with server.database() as connection:
-        connection.execute(text("ALTER TABLE tasks RENAME COLUMN title TO heading"))
+        connection.execute(text("DELETE FROM tasks"))
+        connection.execute(text("CREATE UNIQUE INDEX one_task_each ON tasks (user_id)"))
+    ada.post(TASK)
     answer = ada.post(TASK)
     assert answer.status_code == 500
     return Exchange(answer, "tasks.create", ada.id)

@@ -29,7 +29,7 @@ def lists_forget_the_owner() -> None:
 
 def deletes_forget_the_owner() -> None:
     """DELETE /api/ada/tasks/1 deletes task 1, whose ever it is."""
-    tasks._DELETE = delete(table).where(table.c.id == bindparam("task_id"))
+    tasks._DELETE = delete(table).where(table.c.id == bindparam("task_id")).returning(table.c.id)
 
 
 def the_hook_believes_the_path() -> None:
@@ -57,8 +57,8 @@ def bodies_say_whose() -> None:
     """POST /api/ada/tasks with {"user_id": "bob"} makes a task of Bob's."""
     create = handlers.tasks.create
 
-    async def create_for(user_id: str, body: dict[str, Any]) -> Reply:
-        return await create(body.get("user_id", user_id), body)
+    async def create_for(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Reply:
+        return await create(body.get("user_id", user_id), body, idempotency_key)
 
     handlers.tasks.create = create_for
 

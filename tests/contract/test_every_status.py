@@ -9,10 +9,11 @@ from typing import Any
 
 import httpx
 import pytest
+from sqlalchemy import text
 
 from tests.people import MISSING, SECRET, Person, new_person
 from tests.promises import Operation, client_of, hold_to_contract, operations
-from tests.server import start, wait_until_live
+from tests.server import Server, running, start, wait_until_live
 
 TOO_LARGE = {"content": b" " * 65_537, "headers": {"Content-Type": "application/json"}}
 PLAIN = {"content": b"x", "headers": {"Content-Type": "text/plain"}}
@@ -22,7 +23,9 @@ PLAIN = {"content": b"x", "headers": {"Content-Type": "text/plain"}}
 class World:
     """The servers: with a shared secret and with accounts, each also without its database. And who asks."""
 
+    server: Server
     ada: Person
+    limited: httpx.Client
     away: httpx.Client
     accounts: httpx.Client
     accounts_away: httpx.Client
@@ -76,17 +79,40 @@ def asks_without_database(world: World, operation: Operation) -> httpx.Response:
     return world.ask(operation, at=at)
 
 
+def asks_twice(world: World, operation: Operation) -> httpx.Response:
+    world.ask(operation, at=world.limited)
+    return world.ask(operation, at=world.limited)
+
+
+def asks_for_another_with_the_same_key(world: World, operation: Operation) -> httpx.Response:
+    world.ask(operation, headers={"Idempotency-Key": "other"})
+    return world.ask(operation, headers={"Idempotency-Key": "other"}, json={"title": "Buy bread"})
+
+
+def asks_while_the_first_is_under_way(world: World, operation: Operation) -> httpx.Response:
+    claim = text(
+        "INSERT INTO idempotency_keys (user_id, key, fingerprint, created_at)"
+        " SELECT user_id, 'claimed', 'x', created_at FROM tasks WHERE id = :task_id"
+    )
+    with world.server.database() as connection:
+        connection.execute(claim, {"task_id": world.ada.has_task()["id"]})
+    return world.ask(operation, headers={"Idempotency-Key": "claimed"})
+
+
 SCENARIOS: dict[str, Scenario] = {
     "200": World.ask,
     "201": World.ask,
     "204": World.ask,
+    "304": lambda world, operation: world.ask(operation, headers={"If-None-Match": "*"}),
     "400": lambda world, operation: world.ask(operation, params={"undeclared": "1"}),
     "401": lambda world, operation: world.ask(operation, token={}),
     "403": lambda world, operation: world.ask(operation, user_id="someone-else"),
     "404": asks_for_nothing_there,
     "408": asks_without_end,
+    "412": lambda world, operation: world.ask(operation, headers={"If-Match": '"999"'}),
     "413": lambda world, operation: world.ask(operation, **TOO_LARGE),
     "415": lambda world, operation: world.ask(operation, **PLAIN),
+    "429": asks_twice,
     "431": lambda world, operation: world.ask(operation, headers={f"X-{n}": "x" for n in range(101)}),
     "503": asks_without_database,
 }
@@ -99,6 +125,8 @@ SPECIAL: dict[tuple[str, str], Scenario] = {
     ("auth.login", "401"): lambda world, operation: world.ask(
         operation, json=world.credentials | {"password": "three green pigeons"}
     ),
+    ("tasks.create", "409"): asks_while_the_first_is_under_way,
+    ("tasks.create", "422"): asks_for_another_with_the_same_key,
 }
 DOCUMENTED = {
     (operation.id, status): operation for operation in operations() for status in operation.responses
@@ -127,10 +155,29 @@ def away(database: str, folder: Path) -> Iterator[tuple[httpx.Client, httpx.Clie
 
 
 @pytest.fixture(scope="session")
-def world(http: httpx.Client, accounts: httpx.Client, away: tuple[httpx.Client, httpx.Client]) -> World:
+def limited(new_database: Callable[[], str], folder: Path) -> Iterator[httpx.Client]:
+    """A client of a server that lets each address and each user through once."""
+    once = dict.fromkeys(("RATE_LIMIT_LOGIN", "RATE_LIMIT_SIGNUP", "RATE_LIMIT_API"), "1/day")
+    once["RATE_LIMIT"] = "on"
+    with (
+        running(folder, DATABASE_URL=new_database(), BETTER_AUTH_SECRET=SECRET, **once) as server,
+        client_of(server.url) as client,
+    ):
+        yield client
+
+
+@pytest.fixture(scope="session")
+def world(
+    secret_server: Server,
+    http: httpx.Client,
+    limited: httpx.Client,
+    accounts: httpx.Client,
+    away: tuple[httpx.Client, httpx.Client],
+) -> World:
     credentials = {"email": f"{secrets.token_hex(8)}@example.com", "password": "three green parrots"}
     signed_up = accounts.post("/api/auth/signup", json=credentials)
-    return World(new_person(http), away[0], accounts, away[1], credentials, signed_up)
+    ada = new_person(http)
+    return World(secret_server, ada, limited, away[0], accounts, away[1], credentials, signed_up)
 
 
 @pytest.mark.parametrize(("operation_id", "status"), DOCUMENTED)

@@ -90,6 +90,29 @@ def test_public_url_follows_host_and_port():
     assert settings.public_url == "http://localhost:8080"
 
 
+@pytest.mark.parametrize(
+    ("name", "default", "other"),
+    [
+        ("RATE_LIMIT", "on", "off"),
+        ("RATE_LIMIT_LOGIN", "10/minute", "10/hour"),
+        ("RATE_LIMIT_SIGNUP", "20/hour", "21/hour"),
+        ("RATE_LIMIT_API", "1200/minute", "1200/second"),
+        ("RATE_LIMIT_API", "1200/minute", "1200/2 minutes"),
+        ("RATE_LIMIT_API", "1200/minute", "1/day"),
+        ("RATE_LIMIT_STORAGE", "memory", "redis://127.0.0.1:6379/0"),
+        ("RATE_LIMIT_STORAGE", "memory", "rediss://ada:canary@redis.example.com:6380/1"),
+    ],
+)
+def test_limits_have_defaults_that_can_be_set_otherwise(name: str, default: str, other: str):
+    assert Settings.from_environment({name: default}) == Settings()
+    assert Settings.from_environment({name: other}) != Settings()
+
+
+WRONG_LIMITS = [
+    "canary", "7", "7/", "/hour", "0/day", "-7/minute", "+7/minute", "7.5/hour", "7_0/minute", "٤/minute",
+    "7/canary", "7/week", "7/month", "7/year", "7/0 seconds", "7/-2 seconds", "7/1.5 seconds",
+    "7/minute;9/second", "7/minute, 9/hour", "7 per minute",
+]  # fmt: skip
 WRONG = {
     "DATABASE_URL": [
         "todo.db", "mysql://ada:canary@db/todo", "sqlite+pysqlite:///canary.db", "postgresql:canary",
@@ -113,6 +136,15 @@ WRONG = {
     "WORKERS": ["0", "65", "canary"],
     "MAX_BODY_BYTES": ["-5", "1023", "16777217", "64K"],
     "LOG_LEVEL": ["canary", "TRACE", "20"],
+    "RATE_LIMIT": ["canary", "true", "1"],
+    "RATE_LIMIT_LOGIN": WRONG_LIMITS,
+    "RATE_LIMIT_SIGNUP": WRONG_LIMITS,
+    "RATE_LIMIT_API": WRONG_LIMITS,
+    "RATE_LIMIT_STORAGE": [
+        "canary", "redis:///0", "redis:canary", "http://canary:6379/0", "memcached://canary:11211",
+        "redis://:canary@/0", "redis://ada:canary@localhost:99999/0", "redis://localhost:canary/0",
+        "redis://:canary@localhost:6379/first", "memory://canary",
+    ],
 }  # fmt: skip
 
 

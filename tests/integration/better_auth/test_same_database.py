@@ -10,7 +10,7 @@ from tests.integration.life import live_through_a_task, see_nothing_of
 from tests.promises import client_of
 from tests.server import free_port, running
 
-OURS = {"users", "tasks", "signing_keys", "todo_schema_version"}
+OURS = {"users", "tasks", "idempotency_keys", "signing_keys", "todo_schema_version"}
 THEIRS = {"user", "session", "account", "verification", "jwks"}
 
 
