@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test contract-tests check bench bench-growth install migrate lock clean
+.PHONY: help run test test-long contract-tests check bench bench-growth install migrate lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -25,6 +25,9 @@ run: $(VENV)/.run  ## serve on http://127.0.0.1:8000 (SQLite, built-in accounts,
 
 test: check $(NODE)/node_modules/.package-lock.json  ## run every check and every test, on SQLite and on PostgreSQL
 	@$(BIN)/python -m pytest
+
+test-long: $(VENV)/.dev  ## run the tests of tests/faults at full length (an hour)
+	@$(BIN)/python -m pytest tests/faults --long
 
 contract-tests: $(VENV)/.dev  ## run the tests of tests/contract only
 	@$(BIN)/python -m pytest tests/contract

@@ -16,6 +16,17 @@ from tests.walls import Wall, standing
 DATABASES = ("sqlite", "postgresql")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--long`: as many rounds as it takes to believe it, not just as many as show that it works."""
+    parser.addoption("--long", action="store_true", help="run the tests of tests/faults at full length")
+
+
+@pytest.fixture(scope="session")
+def is_long(request: pytest.FixtureRequest) -> bool:
+    """Whether tests are to take their time (`make test-long`)."""
+    return bool(request.config.getoption("--long"))
+
+
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[str]:
     """The URL of a real PostgreSQL server."""

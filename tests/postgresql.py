@@ -4,12 +4,14 @@ import importlib.util
 import os
 import secrets
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import psycopg
 from psycopg import sql
@@ -17,8 +19,11 @@ from sqlalchemy import make_url
 
 from tests.server import free_port
 
-# Durability is the database's own promise and is not what these tests look at.
-FAST = ["-c", "fsync=off", "-c", "synchronous_commit=off", "-c", "full_page_writes=off"]
+# What survives a power failure is the database's own promise and is not what these tests look at. What
+# survives the end of its processes is: with these, everything that it has acknowledged.
+FAST = ("-c", "fsync=off", "-c", "full_page_writes=off")
+FASTER = ("-c", "synchronous_commit=off")  # for one that nobody kills
+INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 
 
 @contextmanager
@@ -34,14 +39,131 @@ def server() -> Iterator[str]:
 @contextmanager
 def started(port: int) -> Iterator[str]:
     """The URL of a PostgreSQL of its own, on this port."""
+    with steered(port, *FASTER) as postgresql:
+        yield postgresql.url
+
+
+@contextmanager
+def steered(port: int | None = None, *options: str) -> Iterator["PostgreSQL"]:
+    """A PostgreSQL of its own that runs, and can be stopped, killed and frozen."""
+    with installed() as programs:
+        data = programs.folder / "data"
+        programs.run("initdb", "-D", data, *INITDB)
+        with running(PostgreSQL(programs, data, port or free_port(), *options)) as postgresql:
+            yield postgresql
+
+
+class Programs(NamedTuple):
+    """PostgreSQL's programs, and a folder that they may write to."""
+
+    binaries: Path
+    folder: Path
+    as_user: dict[str, Any]
+
+    def run(self, name: str, *arguments: str | Path) -> None:
+        """One that ends by itself, such as `initdb` or `pg_basebackup`."""
+        command = [self.binaries / name, *arguments]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, cwd=self.folder, **self.as_user)
+
+
+@contextmanager
+def installed() -> Iterator[Programs]:
+    """The programs, run as nobody where this is root. In the end the folder is removed."""
     binaries = find_binaries()
     if binaries is None:
         raise RuntimeError("no PostgreSQL: set TEST_DATABASE_URL, or install one")
     folder = Path(tempfile.mkdtemp(prefix="todo-postgresql-"))
+    as_user: dict[str, Any] = {}
     try:
-        yield from _run(binaries, folder, port)
+        if os.geteuid() == 0:  # PostgreSQL refuses root, and its user may not read a home folder
+            as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
+            binaries = _copy(binaries, folder)
+            shutil.chown(folder, "nobody", "nogroup")
+        yield Programs(binaries, folder, as_user)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running(postgresql: "PostgreSQL") -> Iterator["PostgreSQL"]:
+    """The same, from its start to its end, whatever a test does to it meanwhile."""
+    try:
+        postgresql.start()
+        yield postgresql
+    finally:
+        postgresql.kill()
+
+
+class PostgreSQL:
+    """A PostgreSQL on `data`, which `initdb` or `pg_basebackup` made, and what can happen to it."""
+
+    def __init__(self, programs: Programs, data: Path, port: int, *options: str) -> None:
+        self.port = port
+        self.url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
+        self._as_user = programs.as_user
+        self._log = data.with_name(f"{data.name}.log")
+        where = ["-D", str(data), "-p", str(port), "-k", "", "-h", "127.0.0.1"]
+        self._command = [str(programs.binaries / "postgres"), *where, *FAST, *options]
+        self._process: subprocess.Popen[bytes] | None = None
+        self._frozen: list[int] = []
+
+    def start(self) -> None:
+        """Run, until it answers."""
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(self._command, stdout=log, stderr=log, **self._as_user)
+        _wait_for(self.url, self._log)
+
+    def stop(self) -> None:
+        """End as an administrator would have it: its clients are cut off, its data is written."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End at once, as in a crash: the next start recovers from the log."""
+        self._end(signal.SIGQUIT)
+
+    def restart(self) -> None:
+        """Stop and start, on the same port and data."""
+        self.stop()
+        self.start()
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Not a process of it moves: connections stay open, new ones are taken by the kernel alone."""
+        try:
+            self.freeze()
+            yield
+        finally:
+            self.thaw()
+
+    def freeze(self) -> None:
+        """SIGSTOP, first to the one that starts all others."""
+        assert self._process is not None
+        os.kill(self._process.pid, signal.SIGSTOP)
+        self._frozen = [self._process.pid, *_children(self._process.pid)]
+        _signal(self._frozen, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Go on, as if nothing had been."""
+        _signal(self._frozen, signal.SIGCONT)
+        self._frozen = []
+
+    def _end(self, number: signal.Signals) -> None:
+        self.thaw()
+        if self._process is not None:
+            self._process.send_signal(number)
+            self._process.wait(timeout=30)
+            self._process = None
+
+
+def _signal(processes: list[int], number: signal.Signals) -> None:
+    for process in processes:
+        with suppress(ProcessLookupError):
+            os.kill(process, number)
+
+
+def _children(pid: int) -> list[int]:
+    """The processes that this one has started. Linux only."""
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 def new_database(server_url: str) -> str:
@@ -75,39 +197,6 @@ def _copy(binaries: Path, folder: Path) -> Path:
         return binaries  # the system's, which everyone may read
     shutil.copytree(libraries, folder / libraries.name)
     return Path(shutil.copytree(install, folder / package.name / install.name, symlinks=True)) / binaries.name
-
-
-def _run(binaries: Path, folder: Path, port: int) -> Iterator[str]:
-    as_user: dict[str, object] = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses root, and its user may not read a home folder
-        as_user = {"user": "nobody", "group": "nogroup", "extra_groups": []}
-        binaries = _copy(binaries, folder)
-        shutil.chown(folder, "nobody", "nogroup")
-    data, log = folder / "data", folder / "log"
-    initdb = [
-        binaries / "initdb",
-        "-D",
-        data,
-        "-U",
-        "postgres",
-        "-A",
-        "trust",
-        "-E",
-        "UTF8",
-        "--locale=C",
-        "--no-sync",
-    ]
-    subprocess.run(initdb, check=True, stdout=subprocess.DEVNULL, **as_user)  # type: ignore[call-overload]
-    command = [binaries / "postgres", "-D", data, "-p", str(port), "-k", "", "-h", "127.0.0.1", *FAST]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, stdout=output, stderr=output, **as_user)  # type: ignore[call-overload]
-        try:
-            url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-            _wait_for(url, log)
-            yield url
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
 
 
 def _wait_for(url: str, log: Path) -> None:

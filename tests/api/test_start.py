@@ -1,8 +1,8 @@
-"""Starting and stopping: wrong settings, databases that come late, servers that start together."""
+"""Starting and stopping: wrong settings, databases that come late, migrating by hand."""
 
 import socket
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -12,7 +12,7 @@ import yaml
 from sqlalchemy import inspect
 
 from tests import postgresql as postgresql_server
-from tests.people import SECRET, Person, new_person
+from tests.people import SECRET, new_person
 from tests.promises import client_of
 from tests.server import ROOT, Server, engine_of, free_port, start, wait_until_live
 
@@ -97,23 +97,6 @@ def recovers(server: Server) -> None:
     wait_until_live(server, path="/health/ready", timeout_s=10)
     with client_of(server.url, timeout=10) as http:
         new_person(http).has_task()
-
-
-def test_four_servers_that_start_at_once_on_an_empty_database_become_ready(
-    new_database: Callable[[], str], folder: Path
-):
-    settings = {"DATABASE_URL": new_database(), "BETTER_AUTH_SECRET": SECRET}
-    with ExitStack() as stack:
-        servers = [stack.enter_context(started(folder, **settings)) for _ in range(4)]
-        clients = [
-            stack.enter_context(client_of(wait_until_live(server, path="/health/ready").url))
-            for server in servers
-        ]
-        ada = new_person(clients[0])
-        for client in clients:
-            Person(client, ada.id, ada.headers["Authorization"].removeprefix("Bearer ")).has_task()
-        assert len(ada.get().json()) == 4
-        assert [server.log for server in servers if '"level":"error"' in server.log] == []
 
 
 def test_migrate_makes_the_schema_and_may_be_run_again(folder: Path, tmp_path: Path):

@@ -1,0 +1,218 @@
+"""Idempotency-Key when the database fails or holds still, and when the server dies or freezes."""
+
+import signal
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack, closing, contextmanager, suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import httpx
+import psycopg
+import pytest
+from sqlalchemy import text
+
+from tests.people import SECRET, Person, new_person, token
+from tests.server import Server, eventually, running
+
+MILK = {"title": "Buy milk"}
+FREED_WITHIN_S = 8
+WRITERS = 8
+BREAK = {
+    "sqlite": ["CREATE TRIGGER broken BEFORE INSERT ON tasks BEGIN SELECT RAISE(ABORT, 'broken'); END"],
+    "postgresql": [
+        "CREATE FUNCTION broken() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'broken'; END$$",
+        "CREATE TRIGGER broken BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION broken()",
+    ],
+}
+MEND = {"sqlite": "DROP TRIGGER broken", "postgresql": "DROP TRIGGER broken ON tasks"}
+
+
+@pytest.fixture(scope="module")
+def settings(new_database: Callable[[], str]) -> dict[str, str]:
+    return {"DATABASE_URL": new_database(), "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT": "off"}
+
+
+@pytest.fixture(scope="module")
+def server(settings: dict[str, str], folder: Path) -> Iterator[Server]:
+    """A server whose database is these tests' alone."""
+    with running(folder, **settings) as server:
+        yield server
+
+
+@pytest.fixture
+def ada(server: Server) -> Iterator[Person]:
+    """Someone who has a row in users, but no task."""
+    with httpx.Client(base_url=server.url, timeout=20) as http:
+        ada = new_person(http)
+        ada.delete(f"/{ada.has_task()['id']}")
+        yield ada
+
+
+def post(person: Person, key: str, body: Any = MILK) -> httpx.Response:
+    return person.request("POST", json=body, headers={"Idempotency-Key": key})
+
+
+def titles(person: Person) -> list[str]:
+    return [task["title"] for task in person.get().json()]
+
+
+@contextmanager
+def at(server: Server, person: Person) -> Iterator[Person]:
+    """The same person at another server."""
+    bearer = person.headers["Authorization"].removeprefix("Bearer ")
+    with httpx.Client(base_url=server.url, timeout=20) as http:
+        yield Person(http, person.id, bearer)
+
+
+@contextmanager
+def held(settings: dict[str, str]) -> Iterator[None]:
+    """The table tasks, locked by another session."""
+    url = settings["DATABASE_URL"]
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"), timeout=5)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+    else:
+        with psycopg.connect(url) as other:
+            other.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
+            yield
+
+
+def test_failure_of_the_server_is_not_kept(server: Server, ada: Person, database: str):
+    with server.database() as connection:
+        for statement in BREAK[database]:
+            connection.execute(text(statement))
+        try:
+            assert [post(ada, "one").status_code for _ in range(2)] == [500, 500]
+        finally:
+            connection.execute(text(MEND[database]))
+    assert post(ada, "one", {"title": "Buy oats"}).status_code == 201
+    assert titles(ada) == ["Buy oats"]
+
+
+def test_request_the_database_kept_waiting_is_not_kept(settings: dict[str, str], ada: Person):
+    with held(settings):
+        assert timed(ada, "one") == (503, True)
+    assert becomes_created(ada, "one")
+    assert titles(ada) == ["Buy milk"]
+
+
+def timed(person: Person, key: str) -> tuple[int, bool]:
+    """The status, and whether it came within 5 s, with the time of the next try where one is due."""
+    began = time.monotonic()
+    answer = post(person, key)
+    in_time = time.monotonic() - began < 5
+    is_said = answer.status_code not in {409, 503} or int(answer.headers["retry-after"]) >= 1
+    return answer.status_code, in_time and is_said
+
+
+def becomes_created(person: Person, key: str, within_s: float = FREED_WITHIN_S) -> bool:
+    """Whether tries, a moment apart, come to a 201 in that time, by way of 409 and 503 only."""
+
+    def is_created() -> bool:
+        status = post(person, key).status_code
+        assert status in {201, 409, 503}
+        return status == 201
+
+    return eventually(is_created, within_s)
+
+
+def test_requests_that_come_while_the_first_is_under_way_are_told_to_wait(
+    settings: dict[str, str], ada: Person
+):
+    with ThreadPoolExecutor(4) as threads, held(settings):
+        tries = [threads.submit(timed, ada, "one") for _ in range(4)]
+        assert {each.result() for each in tries} <= {(409, True), (503, True)}
+    assert becomes_created(ada, "one")
+    assert titles(ada) == ["Buy milk"]
+    assert {post(ada, "one").json()["title"] for _ in range(4)} == {"Buy milk"}
+    assert post(ada, "one", {"title": "Buy oats"}).status_code == 422
+
+
+class Hanging(NamedTuple):
+    """A keyed request that waits for a lock in the database, and the server that has it."""
+
+    server: Server
+    person: Person
+    """Who sent it, there."""
+    request: Future[httpx.Response]
+    release: Callable[[], None]
+    """Gives up the lock."""
+
+
+@contextmanager
+def hanging(settings: dict[str, str], folder: Path, person: Person) -> Iterator[Hanging]:
+    with ExitStack() as stack:
+        doomed = stack.enter_context(running(folder, **settings))
+        twin = stack.enter_context(at(doomed, person))
+        threads = stack.enter_context(ThreadPoolExecutor(1))
+        lock = stack.enter_context(ExitStack())
+        lock.enter_context(held(settings))
+        request = threads.submit(post, twin, "one")
+        time.sleep(0.5)  # for it to be under way
+        assert not request.done()
+        yield Hanging(doomed, twin, request, lock.close)
+
+
+def test_key_of_a_server_that_was_killed_frees_itself(settings: dict[str, str], folder: Path, ada: Person):
+    with hanging(settings, folder, ada) as hung:
+        hung.server.kill()
+        assert isinstance(hung.request.exception(timeout=10), httpx.TransportError)
+        hung.release()
+        assert becomes_created(ada, "one")
+    assert titles(ada) == ["Buy milk"]
+
+
+def test_key_of_a_server_that_is_frozen_frees_itself(settings: dict[str, str], folder: Path, ada: Person):
+    with hanging(settings, folder, ada) as hung:
+        hung.server.process.send_signal(signal.SIGSTOP)
+        try:
+            hung.release()  # the insert is done, and nobody is there to commit it
+            assert becomes_created(ada, "one")
+        finally:
+            hung.server.process.send_signal(signal.SIGCONT)
+        assert hung.request.result(timeout=20).status_code in {201, 409, 503}
+        assert becomes_created(hung.person, "one")
+    assert titles(ada) == ["Buy milk"]
+
+
+def test_every_key_sent_around_a_kill_has_one_task(
+    new_database: Callable[[], str], folder: Path, is_long: bool
+):
+    settings = {"DATABASE_URL": new_database(), "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT": "off"}
+    with ExitStack() as stack:
+        server = stack.enter_context(running(folder, **settings))
+        for number in range(20 if is_long else 1):
+            sent = killed_while_writing(server, f"ada-{number}", 0.2 + 0.1 * (number % 4))
+            server = stack.enter_context(running(folder, **settings))
+            with httpx.Client(base_url=server.url, timeout=20) as http:
+                ada = Person(http, f"ada-{number}", token(f"ada-{number}"))
+                assert all(becomes_created(ada, key) for key in sent)
+                assert len(titles(ada)) == len(sent) > 0
+
+
+def killed_while_writing(server: Server, owner: str, delay_s: float) -> set[str]:
+    """The keys that were sent, whatever became of them."""
+    sent: set[str] = set()
+    begun = threading.Event()
+
+    def write(writer: int) -> None:
+        with httpx.Client(base_url=server.url, timeout=10) as http, suppress(httpx.TransportError):
+            ada = Person(http, owner, token(owner))
+            for number in range(1000 // WRITERS):  # a page of the list holds them all
+                sent.add(f"{writer}-{number}")
+                assert post(ada, f"{writer}-{number}").status_code == 201
+                begun.set()
+
+    with ThreadPoolExecutor(WRITERS) as threads:
+        writers = [threads.submit(write, writer) for writer in range(WRITERS)]
+        begun.wait(timeout=10)
+        time.sleep(delay_s)
+        server.kill()
+    for writer in writers:
+        writer.result()
+    return sent

@@ -1,0 +1,226 @@
+"""Limits that several servers count together in a Redis, and what becomes of them while it is away."""
+
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests import redis
+from tests.limits import THREADS, answers_at_once, asked, asked_at_once
+from tests.people import SECRET, Person, new_person, token
+from tests.promises import client_of
+from tests.redis import Redis
+from tests.server import Server, eventually, running, start, wait_until_live
+
+COUNT = 10
+AT_ONCE = 4 * THREADS
+ANSWERED_WITHIN_S = 5
+WITHOUT_A_WAIT_S = 0.25  # what waits for a Redis takes longer, and what does not takes milliseconds
+COUNTED_AGAIN_WITHIN_S = 10
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    with redis.running(tmp_path_factory.mktemp("redis")) as store:
+        yield store
+
+
+@pytest.fixture(scope="module")
+def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """All but the Redis. What is counted has nothing to do with the database."""
+    file = tmp_path_factory.mktemp("limits") / "todo.db"
+    return {"DATABASE_URL": f"sqlite:///{file}", "RATE_LIMIT": "on", "RATE_LIMIT_API": f"{COUNT}/hour"}
+
+
+@pytest.fixture(scope="module")
+def servers(folder: Path, store: Redis, settings: dict[str, str]) -> Iterator[list[Server]]:
+    """Two that share a Redis."""
+    shared = settings | {"BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT_STORAGE": store.url}
+    with ExitStack() as stack:
+        yield [stack.enter_context(running(folder, **shared)) for _ in range(2)]
+
+
+@pytest.fixture(scope="module")
+def clients(servers: list[Server]) -> Iterator[list[httpx.Client]]:
+    with ExitStack() as stack:
+        yield [stack.enter_context(client_of(server.url)) for server in servers]
+
+
+def at(http: httpx.Client, person: Person) -> Person:
+    """The same person at another server."""
+    return Person(http, person.id, token(person.id))
+
+
+def is_counted_together(clients: list[httpx.Client]) -> bool:
+    """Whether what one server counts of someone new holds at the other."""
+    one, other = clients
+    ada = new_person(one)
+    assert asked(ada.get, COUNT) == [200] * COUNT
+    return at(other, ada).get().status_code == 429
+
+
+def test_two_servers_share_the_count(clients: list[httpx.Client]):
+    assert is_counted_together(clients)
+
+
+def test_exactly_so_many_pass_when_all_come_at_once_to_both(clients: list[httpx.Client], is_long: bool):
+    for _ in range(50 if is_long else 5):
+        ada = new_person(clients[0])
+        statuses = asked_at_once([at(http, ada).get for http in clients] * (AT_ONCE // 2))
+        assert sorted(statuses) == [200] * COUNT + [429] * (AT_ONCE - COUNT)
+
+
+def test_redis_forgets_what_is_over(store: Redis, clients: list[httpx.Client]):
+    new_person(clients[0]).get()
+    lifetimes = [store.client.ttl(key) for key in store.client.scan_iter()]
+    assert lifetimes
+    assert all(0 < lifetime <= 3600 for lifetime in lifetimes)
+
+
+@contextmanager
+def frozen(store: Redis) -> Iterator[None]:
+    store.freeze()
+    try:
+        yield
+    finally:
+        store.thaw()
+
+
+@contextmanager
+def killed(store: Redis) -> Iterator[None]:
+    store.kill()
+    try:
+        yield
+    finally:
+        store.start()
+
+
+@contextmanager
+def full(store: Redis) -> Iterator[None]:
+    store.take_nothing_more()
+    try:
+        yield
+    finally:
+        store.take_all()
+
+
+def timed(ask: Callable[[], httpx.Response]) -> tuple[int, float]:
+    began = time.monotonic()
+    return ask().status_code, time.monotonic() - began
+
+
+def warnings_of(server: Server, since: int) -> list[dict[str, Any]]:
+    lines = [json.loads(line) for line in server.log[since:].splitlines()]
+    return [line for line in lines if line["level"] in {"warning", "error", "critical"}]
+
+
+def goes_on_alone(server: Server, http: httpx.Client) -> None:
+    """Fails unless it limits by its own count, quickly, without errors, and says once what is the matter."""
+    logged = len(server.log)
+    first = [timed(new_person(http).get) for _ in range(3)]
+    ada = new_person(http)
+    statuses = asked_at_once([ada.get] * AT_ONCE)
+    later = [timed(new_person(http).get) for _ in range(20)]
+    assert sorted(statuses) == [200] * COUNT + [429] * (AT_ONCE - COUNT)
+    assert {status for status, _ in first + later} == {200}
+    assert max(duration_s for _, duration_s in first + later) < ANSWERED_WITHIN_S
+    assert statistics.median(duration_s for _, duration_s in later) < WITHOUT_A_WAIT_S
+    levels = [line["level"] for line in warnings_of(server, logged)]
+    assert 1 <= len(levels) <= 5
+    assert set(levels) == {"warning"}
+
+
+@pytest.mark.parametrize("away", [killed, frozen, full])
+def test_each_server_counts_alone_while_redis_is_away_and_together_when_it_is_back(
+    store: Redis, servers: list[Server], clients: list[httpx.Client], away: Any
+):
+    assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
+    with away(store):
+        goes_on_alone(servers[0], clients[0])
+        assert not is_counted_together(clients)
+    assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
+    assert [server for server in servers if redis.PASSWORD in server.log] == []
+
+
+@pytest.mark.parametrize("away", [killed, frozen])
+def test_all_at_once_are_answered_in_time_in_the_moment_redis_goes(
+    store: Redis, clients: list[httpx.Client], away: Any
+):
+    assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
+    people = [new_person(clients[0]) for _ in range(AT_ONCE)]
+    with away(store):
+        answers = answers_at_once([person.get for person in people])
+    assert {answer.status_code for answer in answers} == {200}
+    assert max(answer.elapsed.total_seconds() for answer in answers) < ANSWERED_WITHIN_S
+
+
+@pytest.mark.parametrize("is_frozen", [False, True], ids=["never there", "frozen from the start"])
+def test_server_starts_without_its_redis_and_takes_it_when_it_comes(
+    folder: Path, tmp_path: Path, settings: dict[str, str], is_frozen: bool
+):
+    secret = {"BETTER_AUTH_SECRET": SECRET}
+    with redis.absent(tmp_path) as store:
+        if is_frozen:
+            store.start()
+            store.freeze()
+        with (
+            running(folder, **settings, **secret, RATE_LIMIT_STORAGE=store.url) as server,
+            client_of(server.url) as http,
+        ):
+            assert asked(new_person(http).get, COUNT + 1) == [200] * COUNT + [429]
+            (store.thaw if is_frozen else store.start)()
+            assert eventually(lambda: is_counted_there(store, http), COUNTED_AGAIN_WITHIN_S)
+
+
+def is_counted_there(store: Redis, http: httpx.Client) -> bool:
+    assert new_person(http).get().status_code == 200
+    return store.client.dbsize() > 0
+
+
+CREDENTIALS = {"email": "Grace.Hopper@example.com", "password": "three green parrots"}
+UNKNOWN = CREDENTIALS | {"email": "nobody.at.all@example.com"}
+
+
+@pytest.fixture(scope="module")
+def accounts(folder: Path, store: Redis, settings: dict[str, str]) -> Iterator[Server]:
+    """A server with accounts of its own, in a Redis that holds nothing else."""
+    store.client.flushall()
+    server = start(folder, **settings, RATE_LIMIT_STORAGE=store.url)
+    try:
+        yield wait_until_live(server)
+    finally:
+        server.kill()
+
+
+@pytest.fixture(scope="module")
+def http(accounts: Server) -> Iterator[httpx.Client]:
+    with client_of(accounts.url) as client:
+        assert client.post("/api/auth/signup", json=CREDENTIALS).status_code == 201
+        yield client
+
+
+def test_redis_is_told_no_email(store: Redis, http: httpx.Client):
+    assert http.post("/api/auth/login", json=CREDENTIALS).status_code == 200
+    assert http.post("/api/auth/login", json=UNKNOWN).status_code == 401
+    keys = [*store.client.scan_iter()]
+    assert len(keys) >= 4  # signing up; logging in from here; to each of the two
+    told = b" ".join([*keys, *(store.client.dump(key) for key in keys)]).lower()
+    assert [word for word in (b"@", b"grace", b"hopper", b"nobody", b"example.com") if word in told] == []
+
+
+def test_login_and_the_end_of_a_server_wait_for_no_frozen_redis(
+    accounts: Server, store: Redis, http: httpx.Client
+):
+    with frozen(store):
+        for credentials, status in ((CREDENTIALS, 200), (UNKNOWN, 401)):
+            answer = http.post("/api/auth/login", json=credentials)
+            assert answer.status_code == status
+            assert answer.elapsed.total_seconds() < ANSWERED_WITHIN_S
+        accounts.process.terminate()
+        assert accounts.process.wait(timeout=8) == 0

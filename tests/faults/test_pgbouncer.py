@@ -1,0 +1,153 @@
+"""Behind PgBouncer in transaction mode everybody gets their own rows, and its restart loses nothing."""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import cycle
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from tests import pgbouncer
+from tests import postgresql as postgresql_server
+from tests.faults.writers import Written, signed_in, tasks, tasks_of_keys, writing
+from tests.people import SECRET, Person, new_person
+from tests.pgbouncer import POOL_SIZE, PgBouncer
+from tests.promises import client_of
+from tests.server import ROOT, Server, eventually, running
+
+TASKS = ["create", "paging", "patch", "idempotency"]
+MORE_TASKS = ["get", "list", "put", "complete", "delete", "isolation", "conditional", "lost_updates"]
+SERVERS, CLIENTS = 2, 16
+AWAY_S = 1
+GOOD_WITHIN_S = 10
+
+
+class Restart(NamedTuple):
+    written: Written
+    killed_at: float
+    back_at: float
+    is_good: bool  # in time
+    of_keys: dict[str, int | None]
+    stored: list[tuple[str, int]]
+
+
+@pytest.fixture(scope="module")
+def pooler(postgresql: str) -> Iterator[PgBouncer]:
+    """Without PgBouncer these tests are skipped; in CI they fail, so that it is seen."""
+    if pgbouncer.find_program() is None:
+        missing = "PgBouncer is not installed: install the system's package, or run .ci/install-servers"
+        (pytest.fail if os.environ.get("CI") else pytest.skip)(missing)
+    with pgbouncer.started(postgresql) as pooler:
+        yield pooler
+
+
+@pytest.fixture(scope="module")
+def servers(pooler: PgBouncer, postgresql: str, folder: Path) -> Iterator[list[Server]]:
+    """Several on one new database, behind the one pooler."""
+    url = pooler.url(postgresql_server.new_database(postgresql))
+    settings = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT": "off"}
+    with ExitStack() as stack:
+        yield [stack.enter_context(running(folder, **settings)) for _ in range(SERVERS)]
+
+
+def test_the_tests_of_tasks_pass_through_it(pooler: PgBouncer, postgresql: str, is_long: bool):
+    files = [ROOT / f"tests/api/test_{name}.py" for name in TASKS + MORE_TASKS * is_long]
+    before = pooler.queries()
+    command = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "-k", "postgresql"]
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    run = subprocess.run(
+        [*command, *files],
+        check=False,
+        cwd=ROOT,
+        env=environment | {"TEST_DATABASE_URL": pooler.url(postgresql)},
+        capture_output=True,
+        text=True,
+        timeout=240,
+    )
+    assert run.returncode == 0, run.stdout[-4000:]
+    [passed] = re.findall(r"(\d+) passed", run.stdout)
+    assert int(passed) > 50
+    assert pooler.queries() - before > int(passed)
+
+
+def test_nobody_is_given_a_wrong_row(servers: list[Server], is_long: bool):
+    rounds = 200 if is_long else 20
+    assert CLIENTS > POOL_SIZE
+    with ThreadPoolExecutor(CLIENTS) as threads:
+        clients = [threads.submit(rights, url, rounds) for url in urls(servers)]
+        answers = [right for client in clients for right in client.result()]
+    print(f"{len(answers)} answers, {answers.count(False)} of them wrong")
+    assert len(answers) == CLIENTS * rounds * 5
+    assert answers.count(False) == 0
+
+
+def urls(servers: list[Server]) -> list[str]:
+    """Of the server of each client."""
+    return [server.url for server, _ in zip(cycle(servers), range(CLIENTS), strict=False)]
+
+
+def rights(url: str, rounds: int) -> list[bool]:
+    """Whether each answer to a new person is theirs, to the last letter."""
+    with client_of(url) as http:
+        person, mine, found = new_person(http), list[Any](), list[bool]()
+        for number in range(rounds):
+            found += round_of(person, f"{person.id} {number}", mine)
+    return found
+
+
+def round_of(person: Person, title: str, mine: list[Any]) -> Iterator[bool]:
+    """Create, read, list, toggle and list. `mine` are the person's tasks, newest first."""
+    created = person.post({"title": title}).json()
+    yield (created["user_id"], created["title"], created["completed"]) == (person.id, title, False)
+    yield person.get(f"/{created['id']}").json() == created
+    mine.insert(0, created)
+    yield person.get().json() == mine
+    toggled = person.complete(created["id"]).json()
+    yield toggled == created | {"completed": True, "updated_at": toggled["updated_at"]}
+    mine[0] = toggled
+    yield person.get(status="completed").json() == mine
+
+
+@pytest.fixture(scope="module")
+def restarted(servers: list[Server], pooler: PgBouncer) -> Restart:
+    """What was written while the pooler was killed and, a moment later, started again."""
+    with writing(servers[0], "ada") as written:
+        killed_at = time.monotonic()
+        pooler.kill()
+        time.sleep(AWAY_S)
+        pooler.start()
+        back_at = time.monotonic()
+        is_good = eventually(lambda: written.is_good(since=back_at), GOOD_WITHIN_S)
+    with signed_in(servers[0], "ada") as ada:
+        return Restart(written, killed_at, back_at, is_good, tasks_of_keys(ada, written.retried), tasks(ada))
+
+
+def test_writes_are_503_only_while_it_is_away(restarted: Restart):
+    written = restarted.written
+    assert written.statuses(until=restarted.killed_at) == {201}
+    assert written.statuses(since=restarted.killed_at) - {409} == {201, 503}
+
+
+def test_writes_are_good_within_ten_seconds_of_its_return(restarted: Restart):
+    first_good_s = restarted.written.first_good_s(since=restarted.back_at)
+    print(f"good {first_good_s:.2f} s after it was back")
+    assert first_good_s < GOOD_WITHIN_S
+    assert restarted.is_good
+
+
+def test_nothing_acknowledged_is_lost_in_its_restart(restarted: Restart):
+    assert restarted.written.acknowledged.items() <= dict(restarted.stored).items()
+
+
+def test_what_is_retried_with_a_key_is_stored_once(restarted: Restart):
+    written = restarted.written
+    assert written.retried
+    assert restarted.of_keys == {title: written.acknowledged.get(title) for title in written.retried}
+    assert len({title for title, _ in restarted.stored}) == len(restarted.stored)

@@ -1,0 +1,73 @@
+"""PostgreSQL goes and comes again, or stands still."""
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.faults.postgresql_load import holds, under_load
+from tests.faults.postgresql_site import (
+    CONNECTIONS,
+    DEADLINE_S,
+    RECOVERY_S,
+    Site,
+    longest_s,
+    new_site,
+    one_of_each,
+    site_on,
+    statuses,
+    under_way,
+    watched,
+)
+from tests.people import new_person
+from tests.postgresql import PostgreSQL
+from tests.server import eventually
+
+
+@pytest.fixture(scope="module")
+def site(folder: Path) -> Iterator[Site]:
+    with new_site(folder) as site:
+        yield site
+
+
+@pytest.mark.parametrize("end", [PostgreSQL.stop, PostgreSQL.kill])
+def test_restart_under_load_loses_nothing_and_doubles_nothing(
+    site: Site, end: Callable[[PostgreSQL], None], is_long: bool
+):
+    for _ in range(5 if is_long else 1):
+        with under_load(site) as load:
+            end(site.postgresql)
+            time.sleep(0.5)
+            site.postgresql.start()
+        assert load.refused()
+        holds(site, load)
+
+
+def test_frozen_database_is_503_in_time_while_the_server_lives_and_serves_again(site: Site, is_long: bool):
+    ada = new_person(site.http)
+    requests = [*one_of_each(ada, ada.has_task()["id"]), site.ready]
+    with under_load(site, clients=CONNECTIONS + 2) as load, site.postgresql.frozen():
+        for _ in range(5 if is_long else 2):
+            with under_way(requests) as answers:
+                lives = watched(site, 4)
+                asked = answers()
+            assert (statuses(lives), statuses(asked)) == ({200}, {503})
+            assert longest_s(lives) < 1
+            assert longest_s(asked) < DEADLINE_S
+    left_s = load.mended + RECOVERY_S - time.monotonic()
+    assert eventually(site.is_idle, within_s=left_s)
+    assert load.refused()
+    holds(site, load)
+
+
+def test_sigterm_while_frozen_answers_what_waits_and_ends(site: Site, folder: Path):
+    with site_on(site.postgresql, folder) as ending:
+        ada = new_person(ending.http)
+        requests = one_of_each(ada, ada.has_task()["id"])
+        ending.connect()
+        with site.postgresql.frozen(), under_way(requests * 2) as answers:
+            time.sleep(0.5)  # for all to be under way
+            ending.server.process.terminate()
+            assert ending.server.process.wait(timeout=8) == 0
+            assert statuses(answers()) == {503}

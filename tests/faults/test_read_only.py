@@ -1,0 +1,98 @@
+"""A server started where nothing can be written serves what it can, and everything once it can be."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.faults.disks import serving, settings, volume, write_protect
+from tests.faults.tasks import titles_of
+from tests.people import Person, new_person
+from tests.promises import client_of
+from tests.server import Server, eventually, start, wait_until_live
+
+RECOVERY_S = 10
+
+
+@dataclass
+class Started:
+    """A server on a volume that is read-only, and whose tasks may be there."""
+
+    server: Server
+    ada: Person
+    folder: Path
+
+
+def after_a_stop(folder: Path, file: Path) -> Person:
+    with serving(folder, file) as (_, ada):
+        return ada
+
+
+def after_a_kill(folder: Path, file: Path) -> Person:
+    with serving(folder, file) as (server, ada):
+        server.kill()
+        return ada
+
+
+def before_the_first_start(_folder: Path, _file: Path) -> Person:
+    return new_person(httpx.Client())
+
+
+CASES = (after_a_stop, after_a_kill, before_the_first_start)
+
+
+@pytest.fixture(scope="module")
+def all_started(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Started]]:
+    """One for each case. Started together, since each gives its database 5 s before it serves without."""
+    with ExitStack() as stack:
+        started = {}
+        for case in CASES:
+            place = stack.enter_context(volume(tmp_path_factory.mktemp("volume")))
+            ada = case(folder, place / "todo.db")
+            write_protect(place, is_on=True)
+            server = start(folder, **settings(place / "todo.db"))
+            stack.callback(server.kill)
+            ada.http = stack.enter_context(client_of(server.url))
+            started[case.__name__] = Started(server, ada, place)
+        for one in started.values():
+            wait_until_live(one.server)
+        yield started
+
+
+@pytest.fixture(params=[case.__name__ for case in CASES])
+def started(request: pytest.FixtureRequest, all_started: dict[str, Started]) -> Started:
+    return all_started[request.param]
+
+
+def test_it_is_live_and_ready_only_if_it_can_read(started: Started):
+    http = started.ada.http
+    assert http.get("/health/live").status_code == 200
+    status = started.ada.get().status_code
+    assert status in {200, 503}
+    assert http.get("/health/ready").status_code == status
+
+
+def test_writes_are_503(started: Started):
+    assert started.ada.post({"title": "Buy bread"}).status_code == 503
+
+
+def test_after_a_kill_everything_can_be_read(all_started: dict[str, Started]):
+    started = all_started["after_a_kill"]
+    assert started.ada.http.get("/health/ready").status_code == 200
+    assert len(titles_of(started.ada)) == 5
+    assert started.ada.get("/1").status_code == 200
+
+
+def test_nothing_is_logged_as_a_fault_of_the_server(started: Started):
+    assert "Traceback" not in started.server.log
+    assert '"level":"error"' not in started.server.log
+
+
+def test_it_serves_all_within_ten_seconds_of_being_writable_without_a_restart(started: Started):
+    write_protect(started.folder, is_on=False)
+    assert eventually(lambda: started.ada.post({"title": "Buy bread"}).status_code == 201, RECOVERY_S)
+    assert started.ada.http.get("/health/ready").status_code == 200
+    assert "Buy bread" in titles_of(started.ada)

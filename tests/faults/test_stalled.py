@@ -1,0 +1,124 @@
+"""SIGTERM while clients stall in every way there is: the process ends all the same, within 8 s."""
+
+import signal
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.contract.wire import read
+from tests.faults.tasks import multiply_tasks
+from tests.people import SECRET, Person, token
+from tests.promises import client_of
+from tests.server import Server, eventually, start, wait_until_live
+
+ENDS_WITHIN_S = 8
+OWNER = "ada"
+HEAD = f"Host: todo.example\r\nAuthorization: Bearer {token(OWNER)}\r\n"
+IDLE = b"GET /health/live HTTP/1.1\r\nHost: todo.example\r\n\r\n"
+BODY_DUE = "Content-Type: application/json\r\nContent-Length: 20\r\n\r\n"
+STALLS = {
+    "silent from the beginning": b"",
+    "idle and kept alive": IDLE,
+    "half a request line": b"GET /health/li",
+    "half of the headers": b"GET /health/live HTTP/1.1\r\nHost: todo.exa",
+    "a body that does not come": f"POST /api/{OWNER}/tasks HTTP/1.1\r\n{HEAD}{BODY_DUE}".encode(),
+    "half a body": f"POST /api/{OWNER}/tasks HTTP/1.1\r\n{HEAD}{BODY_DUE}{{".encode(),
+    "an answer that is not read": f"GET /api/{OWNER}/tasks HTTP/1.1\r\n{HEAD}\r\n".encode(),
+}
+ALONE = [name for name in STALLS if name not in {"silent from the beginning", "half a body"}]
+CASES = [*ALONE, "all at once", "all at once, two workers"]
+
+
+@dataclass
+class Stopped:
+    """How a server ended that its clients had stalled, and those clients."""
+
+    status: int | None
+    log: str
+    wires: dict[str, socket.socket]
+
+
+def stalled(server: Server, name: str) -> socket.socket:
+    """A connection on which a client stalls, with so little room for answers that a long one is stuck."""
+    wire = socket.socket()
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    wire.settimeout(15)
+    address = urlsplit(server.url)
+    wire.connect((address.hostname, address.port))
+    wire.sendall(STALLS[name])
+    if name == "idle and kept alive":
+        assert read(wire).status == 200
+    return wire
+
+
+def has_long_list(server: Server) -> None:
+    """Give the owner 1024 tasks, 8 MB in all: more than a system keeps for a client that does not read."""
+    with client_of(server.url) as http:
+        Person(http, OWNER, token(OWNER)).has_task("\N{PARROT}" * 200, description="\N{PARROT}" * 2000)
+    multiply_tasks(server)
+
+
+def status_of(server: Server, deadline: float) -> int | None:
+    """That of the process, None when it has not ended by then."""
+    eventually(lambda: server.process.poll() is not None, deadline - time.monotonic())
+    return server.process.returncode
+
+
+@pytest.fixture(scope="module")
+def all_stopped(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stopped]]:
+    """One server for each case, told to end together, so that their grace is waited for once."""
+    with ExitStack() as stack:
+        servers = {}
+        for case in CASES:
+            file = tmp_path_factory.mktemp("stalled") / "todo.db"
+            servers[case] = start(
+                folder,
+                DATABASE_URL=f"sqlite:///{file}",
+                BETTER_AUTH_SECRET=SECRET,
+                WORKERS="2" if "two workers" in case else "1",
+            )
+            stack.callback(servers[case].kill)
+        wires = {}
+        for case, server in servers.items():
+            wait_until_live(server)
+            names = [case] if case in STALLS else [*STALLS]
+            if "an answer that is not read" in names:
+                has_long_list(server)
+            wires[case] = {name: stack.enter_context(closing(stalled(server, name))) for name in names}
+        time.sleep(0.5)  # for all of it to arrive
+        for server in servers.values():
+            server.process.send_signal(signal.SIGTERM)
+        deadline = time.monotonic() + ENDS_WITHIN_S
+        yield {
+            case: Stopped(status_of(server, deadline), server.log, wires[case])
+            for case, server in servers.items()
+        }
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_the_process_ends_with_status_0_within_eight_seconds(all_stopped: dict[str, Stopped], case: str):
+    assert all_stopped[case].status == 0, all_stopped[case].log
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_it_ends_without_a_traceback(all_stopped: dict[str, Stopped], case: str):
+    assert "Traceback" not in all_stopped[case].log
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if "body" in case or "all" in case])
+def test_a_body_that_does_not_come_is_answered_in_the_end(all_stopped: dict[str, Stopped], case: str):
+    answer = read(all_stopped[case].wires["a body that does not come"])
+    assert answer.status in {408, 503}
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert len(answer.body) == int(answer.headers["content-length"])
+
+
+def test_who_waits_for_nothing_is_told_that_it_is_over(all_stopped: dict[str, Stopped]):
+    for name in ("silent from the beginning", "idle and kept alive", "half a request line"):
+        assert all_stopped["all at once"].wires[name].recv(4096) == b""
