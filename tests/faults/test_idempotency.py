@@ -46,7 +46,7 @@ def server(settings: dict[str, str], folder: Path) -> Iterator[Server]:
 @pytest.fixture
 def ada(server: Server) -> Iterator[Person]:
     """Someone who has a row in users, but no task."""
-    with httpx.Client(base_url=server.url, timeout=20) as http:
+    with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
         ada = new_person(http)
         ada.delete(f"/{ada.has_task()['id']}")
         yield ada
@@ -64,7 +64,7 @@ def titles(person: Person) -> list[str]:
 def at(server: Server, person: Person) -> Iterator[Person]:
     """The same person at another server."""
     bearer = person.headers["Authorization"].removeprefix("Bearer ")
-    with httpx.Client(base_url=server.url, timeout=20) as http:
+    with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
         yield Person(http, person.id, bearer)
 
 
@@ -189,7 +189,7 @@ def test_every_key_sent_around_a_kill_has_one_task(
         for number in range(20 if is_long else 1):
             sent = killed_while_writing(server, f"ada-{number}", 0.2 + 0.1 * (number % 4))
             server = stack.enter_context(running(folder, **settings))
-            with httpx.Client(base_url=server.url, timeout=20) as http:
+            with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
                 ada = Person(http, f"ada-{number}", token(f"ada-{number}"))
                 assert all(becomes_created(ada, key) for key in sent)
                 assert len(titles(ada)) == len(sent) > 0
@@ -201,7 +201,10 @@ def killed_while_writing(server: Server, owner: str, delay_s: float) -> set[str]
     begun = threading.Event()
 
     def write(writer: int) -> None:
-        with httpx.Client(base_url=server.url, timeout=10) as http, suppress(httpx.TransportError):
+        with (
+            httpx.Client(base_url=server.url, timeout=10, verify=False) as http,
+            suppress(httpx.TransportError),
+        ):
             ada = Person(http, owner, token(owner))
             for number in range(1000 // WRITERS):  # a page of the list holds them all
                 sent.add(f"{writer}-{number}")
