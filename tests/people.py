@@ -14,9 +14,12 @@ _numbers = itertools.count(1)
 
 
 def token(user_id: str, **claims: Any) -> str:
-    """A token as a frontend mints it that shares its secret with the server. A claim of None is left out."""
+    """A token as a frontend mints it that shares its secret with the server. A claim of None is left out.
+
+    It lasts an hour: some are made when the tests are collected.
+    """
     now = int(time.time())
-    payload = {"sub": user_id, "email": f"{user_id}@example.com", "iat": now, "exp": now + 600} | claims
+    payload = {"sub": user_id, "email": f"{user_id}@example.com", "iat": now, "exp": now + 3600} | claims
     return jwt.encode({k: v for k, v in payload.items() if v is not None}, SECRET, "HS256")
 
 
