@@ -37,25 +37,24 @@ class PostgreSQL:
 
         Raises what Pool.lend raises.
         """
-        until = asyncio.get_running_loop().time() + ANSWER_S
-        work = partial(_run, statement, parameters)
-        try:
-            return await self._pool.lend(work, until=until)
-        except Disconnected:
-            if not statement.is_read:
-                raise
-            return await self._pool.lend(work, until=until)
+        return await self._do(partial(_run, statement, parameters), is_repeatable=statement.is_read)
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
         """What `work` gives, committed; done once more when its connection is lost.
 
         Raises what `work` and Pool.lend raise.
         """
+        return await self._do(partial(_run_together, work), is_repeatable=True)
+
+    async def _do(self, work: Callable[[Connection], Awaitable[T]], *, is_repeatable: bool) -> T:
+        """What `work` gives; both tries of it share the one deadline."""
         until = asyncio.get_running_loop().time() + ANSWER_S
         try:
-            return await self._pool.lend(partial(_run_together, work), until=until)
+            return await self._pool.lend(work, until=until)
         except Disconnected:
-            return await self._pool.lend(partial(_run_together, work), until=until)
+            if not is_repeatable:
+                raise
+            return await self._pool.lend(work, until=until)
 
     async def close(self) -> None:
         """Give back every connection."""

@@ -8,6 +8,8 @@ from sqlalchemy import inspect, text
 from tests.people import Person
 from tests.server import Server
 
+MILK = {"title": "Buy milk"}
+
 
 def tasks_of(person: Person) -> list[dict[str, Any]]:
     """Every task, page by page."""
@@ -25,9 +27,14 @@ def titles_of(person: Person) -> list[str]:
     return [task["title"] for task in tasks_of(person)]
 
 
+def post(person: Person, key: str, body: Any = MILK) -> httpx.Response:
+    """That body, under that Idempotency-Key."""
+    return person.request("POST", json=body, headers={"Idempotency-Key": key})
+
+
 def post_keyed(person: Person, key: str, **fields: Any) -> httpx.Response:
     """A new task, titled as its Idempotency-Key."""
-    return person.request("POST", json={"title": key} | fields, headers={"Idempotency-Key": key})
+    return post(person, key, {"title": key} | fields)
 
 
 def multiply_tasks(server: Server, doublings: int = 10) -> None:

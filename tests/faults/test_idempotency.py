@@ -8,17 +8,17 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import httpx
 import psycopg
 import pytest
 from sqlalchemy import text
 
+from tests.faults.tasks import post, titles_of
 from tests.people import SECRET, Person, new_person, token
 from tests.server import Server, eventually, running
 
-MILK = {"title": "Buy milk"}
 FREED_WITHIN_S = 8
 WRITERS = 8
 BREAK = {
@@ -52,14 +52,6 @@ def ada(server: Server) -> Iterator[Person]:
         yield ada
 
 
-def post(person: Person, key: str, body: Any = MILK) -> httpx.Response:
-    return person.request("POST", json=body, headers={"Idempotency-Key": key})
-
-
-def titles(person: Person) -> list[str]:
-    return [task["title"] for task in person.get().json()]
-
-
 @contextmanager
 def at(server: Server, person: Person) -> Iterator[Person]:
     """The same person at another server."""
@@ -91,14 +83,14 @@ def test_failure_of_the_server_is_not_kept(server: Server, ada: Person, database
         finally:
             connection.execute(text(MEND[database]))
     assert post(ada, "one", {"title": "Buy oats"}).status_code == 201
-    assert titles(ada) == ["Buy oats"]
+    assert titles_of(ada) == ["Buy oats"]
 
 
 def test_request_the_database_kept_waiting_is_not_kept(settings: dict[str, str], ada: Person):
     with held(settings):
         assert timed(ada, "one") == (503, True)
     assert becomes_created(ada, "one")
-    assert titles(ada) == ["Buy milk"]
+    assert titles_of(ada) == ["Buy milk"]
 
 
 def timed(person: Person, key: str) -> tuple[int, bool]:
@@ -128,7 +120,7 @@ def test_requests_that_come_while_the_first_is_under_way_are_told_to_wait(
         tries = [threads.submit(timed, ada, "one") for _ in range(4)]
         assert {each.result() for each in tries} <= {(409, True), (503, True)}
     assert becomes_created(ada, "one")
-    assert titles(ada) == ["Buy milk"]
+    assert titles_of(ada) == ["Buy milk"]
     assert {post(ada, "one").json()["title"] for _ in range(4)} == {"Buy milk"}
     assert post(ada, "one", {"title": "Buy oats"}).status_code == 422
 
@@ -164,7 +156,7 @@ def test_key_of_a_server_that_was_killed_frees_itself(settings: dict[str, str], 
         assert isinstance(hung.request.exception(timeout=10), httpx.TransportError)
         hung.release()
         assert becomes_created(ada, "one")
-    assert titles(ada) == ["Buy milk"]
+    assert titles_of(ada) == ["Buy milk"]
 
 
 def test_key_of_a_server_that_is_frozen_frees_itself(settings: dict[str, str], folder: Path, ada: Person):
@@ -177,7 +169,7 @@ def test_key_of_a_server_that_is_frozen_frees_itself(settings: dict[str, str], f
             hung.server.process.send_signal(signal.SIGCONT)
         assert hung.request.result(timeout=20).status_code in {201, 409, 503}
         assert becomes_created(hung.person, "one")
-    assert titles(ada) == ["Buy milk"]
+    assert titles_of(ada) == ["Buy milk"]
 
 
 def test_every_key_sent_around_a_kill_has_one_task(
@@ -192,7 +184,7 @@ def test_every_key_sent_around_a_kill_has_one_task(
             with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
                 ada = Person(http, f"ada-{number}", token(f"ada-{number}"))
                 assert all(becomes_created(ada, key) for key in sent)
-                assert len(titles(ada)) == len(sent) > 0
+                assert len(titles_of(ada)) == len(sent) > 0
 
 
 def killed_while_writing(server: Server, owner: str, delay_s: float) -> set[str]:

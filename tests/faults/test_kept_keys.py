@@ -5,23 +5,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import text
 
+from tests.faults.tasks import post, titles_of
 from tests.people import Person
 from tests.server import Server, eventually, free_port, running
 
 DAY = timedelta(hours=24)
-MILK = {"title": "Buy milk"}
-
-
-def post(person: Person, key: str, body: Any = MILK) -> httpx.Response:
-    return person.request("POST", json=body, headers={"Idempotency-Key": key})
-
-
-def titles(person: Person) -> list[str]:
-    return [task["title"] for task in person.get().json()]
 
 
 def age(server: Server, person: Person, key: str, by: timedelta) -> None:
@@ -50,7 +41,7 @@ def test_key_is_kept_for_a_day(secret_server: Server, ada: Person):
     age(secret_server, ada, "one", DAY - timedelta(minutes=1))
     assert post(ada, "one", {"title": "Buy oats"}).status_code == 422
     assert post(ada, "one").content == first.content
-    assert titles(ada) == ["Buy milk"]
+    assert titles_of(ada) == ["Buy milk"]
 
 
 @pytest.mark.parametrize("title", ["Buy milk", "Buy oats"])
@@ -61,7 +52,7 @@ def test_key_is_free_after_a_day(secret_server: Server, ada: Person, title: str)
     assert second.status_code == 201
     assert second.json()["id"] != first.json()["id"]
     assert post(ada, "one", {"title": title}).content == second.content
-    assert titles(ada) == [title, "Buy milk"]
+    assert titles_of(ada) == [title, "Buy milk"]
 
 
 def test_key_that_many_use_at_once_after_a_day_makes_one_task(secret_server: Server, ada: Person):
@@ -73,7 +64,7 @@ def test_key_that_many_use_at_once_after_a_day_makes_one_task(secret_server: Ser
     given = {answer.content for answer in answers if answer.status_code == 201}
     assert len(given) == 1
     assert first.content not in given
-    assert len(titles(ada)) == 2
+    assert len(titles_of(ada)) == 2
 
 
 def test_old_keys_are_removed_by_a_server_that_starts(secret_server: Server, folder: Path, ada: Person):

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 import httpx
 
+from tests.faults.tasks import post_keyed, tasks_of
 from tests.people import Person, token
 from tests.promises import client_of
 from tests.server import Server, eventually
@@ -96,8 +97,7 @@ def _has_key(writer: int) -> bool:
 
 
 def post(person: Person, title: str, has_key: bool) -> httpx.Response:
-    headers = {"Idempotency-Key": title} if has_key else {}
-    return person.request("POST", json={"title": title}, headers=headers)
+    return post_keyed(person, title) if has_key else person.post({"title": title})
 
 
 @contextmanager
@@ -113,10 +113,4 @@ def tasks_of_keys(person: Person, keys: set[str]) -> dict[str, int | None]:
 
 def tasks(person: Person) -> list[tuple[str, int]]:
     """Title and id of each, page by page."""
-    found: list[tuple[str, int]] = []
-    path: str | None = person.tasks
-    while path:
-        answer = person.http.get(path, headers=person.headers)
-        found += [(task["title"], task["id"]) for task in answer.json()]
-        path = answer.links.get("next", {}).get("url")
-    return found
+    return [(task["title"], task["id"]) for task in tasks_of(person)]
