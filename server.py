@@ -1,6 +1,7 @@
 """The server around the app: uvicorn, with the deadlines and limits that it has no setting for."""
 
 import asyncio
+import gc
 import logging
 import multiprocessing
 import signal
@@ -54,12 +55,21 @@ def run(settings: Settings) -> None:
     else:
         one = uvicorn.Server(config)
         one.run()
-        sys.exit(0 if one.started else STARTUP_FAILURE)
+        sys.exit(_end_quickly(0 if one.started else STARTUP_FAILURE))
 
 
 def _end(_signal: int, _frame: FrameType | None) -> None:
     """Being told to stop is no failure."""
-    sys.exit(0)
+    sys.exit(_end_quickly(0))
+
+
+def _end_quickly(status: int) -> int:
+    """`status`, with nothing left for Python to take apart: the system takes it all back at once.
+
+    It would cost 0.2 to 0.5 s of CPU, and a loaded machine the rest of the 8 s.
+    """
+    gc.freeze()
+    return status
 
 
 class Workers(Multiprocess):
