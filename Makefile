@@ -8,7 +8,7 @@ BIN    := $(VENV)/bin
 UV_VERSION := 0.13.8
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/uv/bin/uv)
 INTO   := --quiet --require-hashes --python $(BIN)/python
-NODE   := tests/integration/better_auth
+NODE   := node_modules/.package-lock.json
 LOCK   := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command "make lock"
 
@@ -23,7 +23,7 @@ help:  ## list the targets
 run: $(VENV)/.run  ## serve on http://127.0.0.1:8000 (SQLite, built-in accounts, unless .env says otherwise)
 	@$(BIN)/python -m cli serve
 
-test: check $(NODE)/node_modules/.package-lock.json  ## run every check and every test, on SQLite and on PostgreSQL
+test: check $(NODE)  ## run every check and every test, on SQLite and on PostgreSQL
 	@$(BIN)/python -m pytest
 
 test-long: $(VENV)/.dev  ## run the tests of tests/faults at full length (an hour)
@@ -47,18 +47,19 @@ bench: $(VENV)/.dev  ## measure this server beside its peers, and under many con
 bench-growth: $(VENV)/.dev  ## measure it on ever more tasks, up to 2 million (10 minutes)
 	@$(BIN)/python -m benchmarks.growth
 
-install: $(VENV)/.dev $(NODE)/node_modules/.package-lock.json  ## install everything into .venv
+install: $(VENV)/.dev $(NODE)  ## install everything into .venv
 
 migrate: $(VENV)/.run  ## bring the database of DATABASE_URL to the newest schema, without serving
 	@$(BIN)/python -m cli migrate
 
 lock: $(UV)  ## resolve the dependencies of pyproject.toml anew
 	@$(LOCK) --upgrade --output-file requirements.lock
-	@$(LOCK) --upgrade --group dev --constraint requirements.lock --output-file requirements-dev.lock
-	@cd $(NODE) && npm install --package-lock-only --silent && node -e '$(WITHOUT_ADDRESSES)'
+	@$(LOCK) --upgrade --extra otel --constraint requirements.lock --output-file requirements-otel.lock
+	@$(LOCK) --upgrade --extra otel --group dev --constraint requirements-otel.lock --output-file requirements-dev.lock
+	@npm install --package-lock-only --silent && node -e '$(WITHOUT_ADDRESSES)'
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) $(NODE)/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
+	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
 
 $(VENV)/.run: requirements.lock | $(BIN)/python $(UV)
 	@$(UV) pip install $(INTO) -r requirements.lock
@@ -68,8 +69,8 @@ $(VENV)/.dev: requirements-dev.lock | $(BIN)/python $(UV)
 	@$(UV) pip install $(INTO) -r requirements-dev.lock
 	@touch $@ $(VENV)/.run
 
-$(NODE)/node_modules/.package-lock.json: $(NODE)/package-lock.json
-	@if command -v npm >/dev/null; then npm ci --prefix $(NODE) --ignore-scripts --silent; fi
+$(NODE): package-lock.json
+	@if command -v npm >/dev/null; then npm ci --ignore-scripts --silent; fi
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'

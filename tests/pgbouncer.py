@@ -14,6 +14,7 @@ import psycopg
 from psycopg.rows import dict_row
 from sqlalchemy import make_url
 
+from tests.programs import needed
 from tests.server import eventually, free_port
 
 POOL_SIZE = 3  # connections to a database: fewer than there are clients, so that they take turns
@@ -79,9 +80,7 @@ class PgBouncer:
 @contextmanager
 def started(postgresql_url: str) -> Iterator[PgBouncer]:
     """A PgBouncer before that PostgreSQL."""
-    program = find_program()
-    if program is None:
-        raise RuntimeError("no PgBouncer: install the system's package")
+    program = needed("pgbouncer", package="pgbouncer")
     folder = Path(tempfile.mkdtemp(prefix="todo-pgbouncer-"))
     pooler = PgBouncer(program, folder, free_port())
     try:
@@ -94,11 +93,6 @@ def started(postgresql_url: str) -> Iterator[PgBouncer]:
         if pooler.process is not None:
             pooler.kill()
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def find_program() -> str | None:
-    """On PATH, or where Debian puts it."""
-    return shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
 
 
 def as_user() -> dict[str, object]:

@@ -1,16 +1,14 @@
 """A real Redis for a test: on a free port of 127.0.0.1, in memory only, to be killed, frozen and started."""
 
 import contextlib
-import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
 import redis
 
+from tests import programs
 from tests.server import eventually, free_port
 
 PASSWORD = "canary-of-the-counts"  # stands in the URL; no log may repeat it
@@ -24,7 +22,7 @@ class Redis:
         self.url = f"redis://:{PASSWORD}@127.0.0.1:{self.port}/0"
         self.client = redis.Redis.from_url(self.url, socket_timeout=5)
         self._log_file = folder / f"redis-{self.port}.log"
-        self._program = find_program()
+        self._program = programs.needed("redis-server", "valkey-server", package="redis-server")
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -69,14 +67,6 @@ class Redis:
             return bool(self.client.ping())
         except redis.RedisError:
             return False
-
-
-def find_program() -> str:
-    """Redis, or Valkey. Without either the test is skipped; in CI it fails, so that it is seen."""
-    found = shutil.which("redis-server") or shutil.which("valkey-server")
-    if found is None:
-        (pytest.fail if os.environ.get("CI") else pytest.skip)("Redis is not installed: install redis-server")
-    return found
 
 
 @contextlib.contextmanager
