@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long contract-tests check bench bench-growth install migrate lock clean
+.PHONY: help run test test-long contract-tests check bench bench-growth client install migrate lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -47,6 +47,9 @@ bench: $(VENV)/.dev  ## measure this server beside its peers, and under many con
 bench-growth: $(VENV)/.dev  ## measure it on ever more tasks, up to 2 million (10 minutes)
 	@$(BIN)/python -m benchmarks.growth
 
+client: $(NODE)  ## generate the TypeScript client's types from the contract, and build it
+	@cd clients/typescript && npm run --silent generate && npm run --silent build
+
 install: $(VENV)/.dev $(NODE)  ## install everything into .venv
 
 migrate: $(VENV)/.run  ## bring the database of DATABASE_URL to the newest schema, without serving
@@ -59,7 +62,7 @@ lock: $(UV)  ## resolve the dependencies of pyproject.toml anew
 	@npm install --package-lock-only --silent && node -e '$(WITHOUT_ADDRESSES)'
 
 clean:  ## remove what the targets made
-	rm -rf $(VENV) node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
+	rm -rf $(VENV) node_modules clients/typescript/build clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
 
 $(VENV)/.run: requirements.lock | $(BIN)/python $(UV)
 	@$(UV) pip install $(INTO) -r requirements.lock
