@@ -42,7 +42,14 @@ SWAGGER_UI = SwaggerUIOptions(
     serve_spec=False,  # Connexion's would validate the contract anew for each reader
     spec_path="/openapi.json",
     swagger_ui_path=docs.PATH,
-    swagger_ui_config={"tryItOutEnabled": True, "persistAuthorization": True, "displayRequestDuration": True},
+    swagger_ui_config={
+        "url": "/openapi.json",
+        "deepLinking": True,
+        "defaultModelsExpandDepth": 0,  # the schemas, folded: each operation shows its own
+        "displayRequestDuration": True,
+        "persistAuthorization": True,
+        "tryItOutEnabled": True,
+    },
 )
 
 
