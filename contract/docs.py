@@ -1,4 +1,4 @@
-"""Swagger UI, out of the way of every other request, on a page of its own that loads nothing from elsewhere."""
+"""Swagger UI, out of the way of every other request, on a page that loads nothing from elsewhere."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
