@@ -3,8 +3,11 @@
 //   DATABASE_URL   a PostgreSQL, brought up to date by the library's own migrations; without it: memory
 //   OPTIONS        more of betterAuth's options, as JSON
 //   JWT_OPTIONS    the jwt plugin's, as JSON
+//   FILES          what it serves beside, as JSON: the file for each path
 //   ONLY_EMAIL     set: tokens carry the email, as the README advises, and not the whole row
+import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
+import { extname } from "node:path";
 import { betterAuth } from "better-auth";
 import { memoryAdapter } from "better-auth/adapters/memory";
 import { getMigrations } from "better-auth/db/migration";
@@ -16,6 +19,7 @@ import pg from "pg";
 const { PORT, BETTER_AUTH_URL, BETTER_AUTH_SECRET, DATABASE_URL, ONLY_EMAIL } = process.env;
 const { user, ...others } = JSON.parse(process.env.OPTIONS ?? "{}");
 const jwtOptions = JSON.parse(process.env.JWT_OPTIONS ?? "{}");
+const files = JSON.parse(process.env.FILES ?? "{}");
 if (ONLY_EMAIL) jwtOptions.jwt = { definePayload: ({ user }) => ({ email: user.email }) };
 
 const options = {
@@ -46,7 +50,15 @@ async function mintSharedSecretToken(request, response) {
   response.writeHead(200, { "Content-Type": "application/json" }).end(JSON.stringify({ token }));
 }
 
+const MEDIA_TYPES = { ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript" };
+
+async function sendFile(file, response) {
+  response.writeHead(200, { "Content-Type": MEDIA_TYPES[extname(file)] }).end(await readFile(file));
+}
+
 const betterAuthHandler = toNodeHandler(auth);
-createServer((request, response) =>
-  request.url === "/api/token" ? mintSharedSecretToken(request, response) : betterAuthHandler(request, response),
-).listen(Number(PORT), "127.0.0.1");
+createServer((request, response) => {
+  const file = files[request.url.split("?")[0]];
+  if (file) return sendFile(file, response);
+  return request.url === "/api/token" ? mintSharedSecretToken(request, response) : betterAuthHandler(request, response);
+}).listen(Number(PORT), "127.0.0.1");
