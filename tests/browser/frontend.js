@@ -1,41 +1,36 @@
 // A frontend as Better Auth's users write one: it signs people up at its own origin, and keeps their tasks at
 // the todo backend's, which is named in the page's address (?api=...).
-const api = new URLSearchParams(location.search).get("api");
+import { createTodoClient } from "todo-client";
+
+const baseUrl = new URLSearchParams(location.search).get("api");
+const client = createTodoClient({ baseUrl, token: async () => (await ask("/api/auth/token")).token });
 const list = document.querySelector("#tasks");
-let user;
+const one = "/api/{user_id}/tasks/{task_id}";
+let user_id;
+
+async function ask(path, options) {
+  return (await fetch(path, options)).json();
+}
 
 async function signUp({ email, password }) {
-  const answer = await fetch("/api/auth/sign-up/email", {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ name: "Ada", email, password }),
-  });
-  user = (await answer.json()).user;
+  const body = JSON.stringify({ name: "Ada", email, password });
+  const headers = { "Content-Type": "application/json" };
+  user_id = (await ask("/api/auth/sign-up/email", { method: "POST", headers, body })).user.id;
   await show();
 }
 
-async function call(method, path, body) {
-  const { token } = await (await fetch("/api/auth/token")).json();
-  const answer = await fetch(`${api}/api/${user.id}/tasks${path}`, {
-    method,
-    headers: { Authorization: `Bearer ${token}`, "Content-Type": "application/json" },
-    body: body && JSON.stringify(body),
-  });
-  return answer.status === 204 ? undefined : await answer.json();
-}
-
 async function show() {
-  const tasks = await call("GET", "");
-  list.replaceChildren(...tasks.map(shown));
+  list.replaceChildren(...(await Array.fromAsync(client.tasks(user_id), shown)));
 }
 
-function shown(task) {
+function shown({ id: task_id, title, completed }) {
+  const params = { path: { user_id, task_id } };
   const item = document.createElement("li");
-  const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: task.completed });
-  box.onchange = () => call("PATCH", `/${task.id}`, { completed: box.checked }).then(show);
+  const box = Object.assign(document.createElement("input"), { type: "checkbox", checked: completed });
+  box.onchange = () => client.PATCH(one, { params, body: { completed: box.checked } }).then(show);
   const button = Object.assign(document.createElement("button"), { textContent: "Delete" });
-  button.onclick = () => call("DELETE", `/${task.id}`).then(show);
-  item.append(box, task.title, button);
+  button.onclick = () => client.DELETE(one, { params }).then(show);
+  item.append(box, title, button);
   return item;
 }
 
@@ -47,4 +42,4 @@ function onSubmit(form, act) {
 }
 
 onSubmit("#sign-up", signUp);
-onSubmit("#add", ({ title }) => call("POST", "", { title }).then(show));
+onSubmit("#add", (body) => client.POST("/api/{user_id}/tasks", { params: { path: { user_id } }, body }).then(show));

@@ -4,6 +4,7 @@ What the browser lets the page send and read is what the answers' CORS headers a
 """
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,19 +18,33 @@ from tests.browser.caller import FETCH, Caller, watched_preflights
 from tests.browser.tab import Tab
 from tests.integration.better_auth.frontend import Frontend, better_auth
 from tests.people import MISSING
-from tests.server import Server, free_port, running
+from tests.server import ROOT, Server, free_port, running
 
 HERE = Path(__file__).parent
-FILES = {"/": HERE / "frontend.html", "/frontend.js": HERE / "frontend.js"}
+CLIENT = ROOT / "clients" / "typescript"
+PAGE = {
+    "/": HERE / "frontend.html",
+    "/frontend.js": HERE / "frontend.js",
+    "/openapi-fetch/index.mjs": programs.NODE_MODULES / "openapi-fetch" / "dist" / "index.mjs",
+}
 REQUESTS_A_MINUTE = 30
 
 
 @pytest.fixture(scope="module")
-def frontend(folder: Path) -> Iterator[Frontend]:
+def client(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """The TypeScript client, compiled for browsers: the path of each module on the page's server."""
+    built = tmp_path_factory.mktemp("client")
+    compiler = programs.NODE_MODULES / "typescript" / "bin" / "tsc"
+    options = ("--noCheck", "--composite", "false", "--incremental", "false", "--outDir", built)
+    subprocess.run((programs.needed_node(), compiler, "--project", CLIENT, *options), check=True, timeout=120)
+    return {f"/client/{module.name}": module for module in built.glob("*.js")}
+
+
+@pytest.fixture(scope="module")
+def frontend(client: dict[str, Path], folder: Path) -> Iterator[Frontend]:
     """A Better Auth server with a page beside it, at a localhost of its own as under development."""
-    programs.needed_node()
     port = free_port()
-    files = json.dumps({path: str(file) for path, file in FILES.items()})
+    files = json.dumps({path: str(file) for path, file in (PAGE | client).items()})
     with better_auth(folder, port=port, BETTER_AUTH_URL=f"http://localhost:{port}", FILES=files) as frontend:
         yield frontend
 
@@ -57,7 +72,7 @@ def ada(tab: Tab, server: Server, frontend: Frontend) -> Caller:
     return Caller(tab.page, server, frontend.visitor())
 
 
-def test_someone_signs_up_on_the_page_and_keeps_tasks_here(tab: Tab):
+def test_someone_signs_up_on_the_page_and_keeps_tasks_here_with_the_client(tab: Tab):
     preflights, page = watched_preflights(tab.page), tab.page
     sign_up(page)
     for title in ("Buy milk", "Buy oats"):
