@@ -1,5 +1,6 @@
 """What the drivers raise, as what it means here."""
 
+import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,8 @@ _SQLITE_CONSTRAINTS = {
     "UNIQUE constraint failed: users.email": "users_email_key",
     "FOREIGN KEY constraint failed": "_user_id_fkey",  # there are no others
 }
+# Citus tells it in the message alone, with the number of a shard behind it.
+_POSTGRESQL_CONSTRAINTS = re.compile("users_email_key|[a-z_]+_user_id_fkey")
 
 
 class ConstraintViolated(Exception):
@@ -89,7 +92,9 @@ def _sqlite_code(error: sqlite3.Error) -> int:
 
 def _constraint(error: psycopg.Error | sqlite3.Error) -> str:
     if isinstance(error, psycopg.Error):
-        return str(error.diag.constraint_name)
+        said = error.diag.constraint_name or error.diag.message_primary or ""
+        known = _POSTGRESQL_CONSTRAINTS.search(said)
+        return known[0] if known else said
     return _SQLITE_CONSTRAINTS.get(str(error), "")
 
 

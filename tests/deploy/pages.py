@@ -1,0 +1,13 @@
+"""The pages of deploy/, and the blocks of code in them."""
+
+import re
+
+from tests.server import ROOT
+
+DEPLOY = ROOT / "deploy"
+
+
+def blocks(page: str, language: str) -> list[str]:
+    """Every block of that language, as it is written."""
+    text = (DEPLOY / page).read_text(encoding="utf-8")
+    return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
