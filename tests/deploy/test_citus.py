@@ -8,9 +8,7 @@ import asyncio
 import importlib
 import pkgutil
 import re
-from collections.abc import Awaitable, Callable, Iterator
-from datetime import UTC, datetime
-from functools import partial
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -20,34 +18,16 @@ from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import BooleanClauseList
 
 import persistence
-from contract.problems import EmailTaken
-from persistence import idempotency, schema, tasks, users
-from persistence.database import Database
+from persistence import idempotency, schema
 from persistence.postgresql import PostgreSQL
+from tests.deploy.citus import with_database
 from tests.deploy.pages import blocks
 from tests.postgresql import new_database
 from tests.server import engine_of
 
-NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 COLUMN = "user_id"
 DISTRIBUTED = {"tasks", "idempotency_keys"}
 REFERENCE = {"users"}
-# What a machine refuses is told by the coordinator in the same words, but without naming the constraint in a
-# field of its own; and each shard's bears the shard's number.
-AS_CITUS_REFUSES = """
-CREATE FUNCTION refuse_missing() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  IF NOT EXISTS (SELECT FROM users WHERE id = NEW.user_id) THEN
-    RAISE 'insert on table "tasks_102008" violates foreign key constraint "tasks_user_id_fkey_102008"'
-      USING ERRCODE = 'foreign_key_violation';
-  END IF; RETURN NEW; END $$;
-CREATE TRIGGER refuse_missing BEFORE INSERT ON tasks FOR EACH ROW EXECUTE FUNCTION refuse_missing();
-CREATE FUNCTION refuse_taken() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
-  IF EXISTS (SELECT FROM users WHERE email = NEW.email) THEN
-    RAISE 'duplicate key value violates unique constraint "users_email_key_102040"'
-      USING ERRCODE = 'unique_violation';
-  END IF; RETURN NEW; END $$;
-CREATE TRIGGER refuse_taken BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION refuse_taken();
-"""
 FOR_EVERYONE = {idempotency._SWEEP}  # what nobody's request waits for
 STATEMENTS, SWEEP = blocks("citus.md", "sql")
 
@@ -56,18 +36,10 @@ STATEMENTS, SWEEP = blocks("citus.md", "sql")
 def engine(postgresql: str) -> Iterator[Engine]:
     """A PostgreSQL that is migrated."""
     url = new_database(postgresql)
-    asyncio.run(migrate(url))
+    asyncio.run(with_database(url, schema.upgrade))
     engine = engine_of(url)
     yield engine
     engine.dispose()
-
-
-async def migrate(url: str) -> None:
-    database = Database(url)
-    try:
-        await schema.upgrade(database)
-    finally:
-        await database.close()
 
 
 @pytest.mark.parametrize("table", sorted(DISTRIBUTED))
@@ -179,42 +151,3 @@ def conditions(clause: Any) -> Iterator[Any]:
             yield from conditions(part)
     else:
         yield clause
-
-
-@pytest.fixture
-def citus_like(postgresql: str) -> str:
-    """The URL of a migrated PostgreSQL that refuses as Citus does."""
-    url = new_database(postgresql)
-    asyncio.run(migrate(url))
-    engine = engine_of(url)
-    with engine.connect() as connection:
-        connection.exec_driver_sql(AS_CITUS_REFUSES)
-    engine.dispose()
-    return url
-
-
-async def with_database(url: str, work: Callable[[Database], Awaitable[Any]]) -> Any:
-    database = Database(url)
-    try:
-        return await work(database)
-    finally:
-        await database.close()
-
-
-def test_first_task_of_an_outside_user_makes_their_row(citus_like: str):
-    async def first_task(db: Database) -> Any:
-        new = {"title": "Buy milk", "description": None, "completed": False, "now": NOON}
-        make = partial(tasks.create, db, "ada", **new)
-        return await users.provisioned(db, "ada", make, is_allowed=True, now=NOON)
-
-    assert asyncio.run(with_database(citus_like, first_task)).title == "Buy milk"
-
-
-def test_second_account_of_an_email_is_refused(citus_like: str):
-    async def two_accounts(db: Database) -> None:
-        account = {"email": "ada@example.com", "password_hash": "x", "now": NOON}
-        await users.create(db, "ada", **account)
-        await users.create(db, "eve", **account)
-
-    with pytest.raises(EmailTaken):
-        asyncio.run(with_database(citus_like, two_accounts))
