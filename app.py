@@ -1,12 +1,15 @@
 """Assembles the app: settings, database, security, Connexion and its middlewares."""
 
 import asyncio
+import warnings
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from pathlib import Path
 from typing import Any
+
+# Connexion imports Starlette's test client, which complains of its own HTTP library.
+warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
 
 import orjson
 import yaml
@@ -23,6 +26,7 @@ from contract.rendering import ProblemMiddleware
 from contract.replies import ReplyMiddleware
 from contract.requests import RequestMiddleware
 from contract.routing import StrictRoutingMiddleware
+from contract.schemas import CONTRACT
 from handlers.context import Services
 from observability import Metrics, ObservabilityMiddleware
 from persistence import idempotency, schema
@@ -35,7 +39,6 @@ from security.passwords import Passwords
 from security.tokens import Verifier
 from settings import Settings
 
-CONTRACT = Path(__file__).parent / "openapi" / "todo.yaml"
 FIRST_TRY_S = 5  # how long the start waits for the database before it serves without
 
 SWAGGER_UI = SwaggerUIOptions(

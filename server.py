@@ -9,10 +9,9 @@ import sys
 from functools import partial
 from http import HTTPStatus
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from connexion import AsyncApp
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
@@ -23,6 +22,9 @@ from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unreadab
 from contract.rendering import document
 from observability import configure_logging, new_request_id
 from settings import Settings
+
+if TYPE_CHECKING:  # app.py is the first to import it, having silenced a warning
+    from connexion import AsyncApp
 
 log = logging.getLogger("todo.server")
 
@@ -98,7 +100,7 @@ def _end_with_parent() -> None:
     loop.add_reader(parent.sentinel, end)
 
 
-def app_from_environment() -> AsyncApp:
+def app_from_environment() -> "AsyncApp":
     """The app of one worker process."""
     _end_with_parent()
     settings = Settings.from_environment()

@@ -59,9 +59,7 @@ class Settings:
         Raises SettingsError, naming every setting that is wrong. An empty value counts as not set.
         """
         if environ is None:
-            environ = {k: v for k, v in dotenv_values(Path(".env")).items() if v is not None} | dict(
-                os.environ
-            )
+            environ = _file() | dict(os.environ)
         given = {
             field.name: text for field in fields(cls) if (text := environ.get(field.name.upper(), "").strip())
         }
@@ -77,6 +75,19 @@ class Settings:
             raise SettingsError("\n".join(wrong))
         values.setdefault("public_url", _default_public_url(values))
         return cls(**values)
+
+
+def source(field: str) -> str:
+    """Where its value comes from: the environment, .env, or the default."""
+    for place, values in (("environment", os.environ), (".env", _file())):
+        if (text := values.get(field.upper())) is not None:
+            return place if text.strip() else "default"
+    return "default"
+
+
+def _file() -> dict[str, str]:
+    """What .env in this folder sets."""
+    return {name: value for name, value in dotenv_values(Path(".env")).items() if value is not None}
 
 
 def _default_public_url(values: Mapping[str, Any]) -> str:

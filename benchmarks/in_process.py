@@ -19,8 +19,9 @@ from connexion import AsyncApp, context
 from connexion.resolver import RelativeResolver
 from connexion.utils import get_function_from_name
 
-from app import CONTRACT, create_app, verifier_for
+from app import create_app, verifier_for
 from contract.replies import request_scope
+from contract.schemas import CONTRACT
 from observability import configure_logging
 from settings import Settings
 

@@ -16,10 +16,10 @@ from collections import Counter
 from pathlib import Path
 from types import CodeType, FrameType
 
-import cli
 from benchmarks import data, load
 from benchmarks.measure import WARM_UP_S, Bench, Cell
 from benchmarks.systems import OURS, SETTINGS
+from cli.__main__ import main as run_command
 from tests.postgresql import started
 from tests.server import ROOT, free_port, running
 
@@ -68,7 +68,7 @@ def serve(samples: Path) -> None:
     signal.signal(signal.SIGUSR1, sampler.start)
     sys.argv = ["todo", "serve"]
     try:
-        cli.main()
+        run_command()
     finally:
         sampler.save(samples)
 

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 from contextvars import ContextVar
 from typing import Any
 
-import orjson
 from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 from connexion.operations import AbstractOperation
 from starlette.types import Receive, Scope, Send
 
+from contract import strict_json
 from contract.parameters import argument_name
 
 Reply = tuple[Any, int, dict[str, str]]
@@ -70,7 +70,7 @@ def rendered(body: Any) -> bytes:
     """What is sent of a handler's body."""
     if body is None or isinstance(body, bytes):
         return body or b""
-    return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    return strict_json.dumps(body)
 
 
 def _media_types(operation: AbstractOperation) -> dict[int, bytes]:

@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
+import yaml
 
 from contract.problems import Fault
+
+CONTRACT = Path(__file__).parent.parent / "openapi" / "todo.yaml"
 
 Schema = dict[str, Any]
 
@@ -42,6 +47,20 @@ class Validator:
             if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
                 path.append(error.kind.property)
             yield {"in": self._location, "pointer": _pointer(path), "keyword": error.kind.name}
+
+
+def validator_of(name: str, more: Schema | None = None) -> Validator:
+    """For what the contract calls `name`, and holds to `more` too, outside of any request."""
+    named = {"$ref": f"#/components/schemas/{name}"}
+    return Validator(
+        {"allOf": [named, more or {}], "components": {"schemas": document()["components"]["schemas"]}}, name
+    )
+
+
+@cache
+def document() -> Schema:
+    """The whole contract."""
+    return dict(yaml.safe_load(CONTRACT.read_text(encoding="utf-8")))
 
 
 def to_json_schema(schema: Any) -> Any:

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any, NoReturn
 
+import orjson
+
 from contract.problems import InvalidRequest
 
 MAX_DEPTH = 32  # the contract's bodies are one level deep; Python's own limit is the C stack
@@ -32,6 +34,11 @@ def loads(raw: bytes) -> Any:
     if _ESCAPE.search(raw):
         _check_text(value)
     return value
+
+
+def dumps(value: Any) -> bytes:
+    """The JSON of `value`, whose times are aware, in UTC, and become RFC 3339."""
+    return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
 def malformed() -> InvalidRequest:

@@ -1,7 +1,6 @@
 """The built-in accounts: sign up, log in, and the keys that verify the tokens."""
 
 import hashlib
-import uuid
 from typing import Any
 
 from contract.problems import OutsideIssuer
@@ -9,16 +8,15 @@ from contract.replies import Reply
 from handlers import representations
 from handlers.context import database, issuer, limit, now, services
 from persistence import users
+from security import accounts
 from security.issuer import LIFETIME, Issuer
 
 
 async def signup(body: dict[str, Any]) -> Reply:
-    """Create an account. The hash comes before the look for the email, so that both take equal time."""
+    """Create an account."""
     await _issuer_with_accounts()
-    password_hash = await services().passwords.hash(body["password"])
-    email = _normalised(body["email"])
-    row = await users.create(
-        database(), str(uuid.uuid4()), email=email, password_hash=password_hash, now=now()
+    row = await accounts.create(
+        database(), services().passwords, email=body["email"], password=body["password"], now=now()
     )
     return representations.account(row), 201, {}
 
@@ -28,7 +26,7 @@ async def login(body: dict[str, Any]) -> Reply:
 
     The gate counts the address, which may try many accounts; here counts the account, tried from many.
     """
-    email = _normalised(body["email"])
+    email = accounts.normalised(body["email"])
     await limit("login", "account", hashlib.sha256(email.encode()).hexdigest())
     signer = await _issuer_with_accounts()
     row = await users.find_by_email(database(), email)
@@ -54,8 +52,3 @@ async def _issuer_with_accounts() -> Issuer:
     if not await users.are_kept_here(database()):
         raise OutsideIssuer("The table users here is another program's. Sign up and log in there.")
     return built_in
-
-
-def _normalised(email: str) -> str:
-    """The one spelling under which an email is kept and looked for; the contract lets ASCII only in."""
-    return email.lower()

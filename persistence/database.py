@@ -5,6 +5,7 @@ from copy import copy
 from typing import NamedTuple, TypeVar
 
 import psycopg
+from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Executable, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -33,6 +34,24 @@ def parse(url: str) -> Target:
         raise ValueError(
             "is not a URL that the database driver takes; look at its port and its query"
         ) from None
+
+
+# What libpq takes that says where and how, and is no secret.
+_SHOWN = frozenset({"host", "hostaddr", "port", "dbname", "user", "sslmode", "target_session_attrs"})
+
+
+def described(target: Target) -> str:
+    """Where the data is, for people: of a password only that it is set.
+
+    Raises ValueError where a password may have slipped into another part, its @ or / not being encoded.
+    """
+    if target.is_sqlite:
+        return f"SQLite, {target.name}"
+    options = conninfo_to_dict(target.name)
+    if any("@" in str(options.get(name, "")) for name in ("host", "dbname")):
+        raise ValueError("holds an @ too many: write one in a password as %40, a / as %2F")
+    shown = [f"{name}={value}" if name in _SHOWN else f"{name}: set" for name, value in options.items()]
+    return ", ".join(("PostgreSQL", *shown))
 
 
 class Database:

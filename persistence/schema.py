@@ -20,6 +20,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 # Any number will do, as long as every version of this product uses the same one.
 _MIGRATION_LOCK = 7_206_014_551
 _VERSION = text("SELECT version_num FROM todo_schema_version")
+_ANYTHING = text("SELECT 1 AS one")
 
 
 async def upgrade(db: Database) -> None:
@@ -52,6 +53,16 @@ async def check(db: Database) -> None:
     row = await db.fetch_one(_VERSION, {})
     if row is None or row.version_num != newest():
         raise Unavailable("The database has another schema than this server needs.")
+
+
+async def revision(db: Database) -> str | None:
+    """That of the schema which the database has; None where it has none. Raises Unavailable."""
+    await db.fetch_one(_ANYTHING, {})
+    try:
+        row = await db.fetch_one(_VERSION, {})
+    except Unavailable:  # it has just answered: what it lacks is the table
+        return None
+    return None if row is None else str(row.version_num)
 
 
 @cache

@@ -5,7 +5,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import bindparam, insert, select, text
+from sqlalchemy import bindparam, delete, insert, select, text
 
 from contract.problems import EmailTaken, InvalidToken
 from persistence.database import Database
@@ -17,6 +17,11 @@ T = TypeVar("T")
 
 _INSERT = insert(users).returning(users)
 _BY_EMAIL = select(users).where(users.c.email == bindparam("email"))
+_IS_ANYONE = select(users.c.id).where(users.c.id == bindparam("owner"))
+_SHOWN = select(users.c.id, users.c.email, users.c.created_at)
+_BY_ID = _SHOWN.where(users.c.id == bindparam("owner"))
+_ID_OF_EMAIL = select(users.c.id).where(users.c.email == bindparam("email"))
+_REMOVE = delete(users).where(users.c.id == bindparam("owner"))
 # One row of nulls, whatever the table holds, for the sake of its columns' names.
 _COLUMNS = text("SELECT users.* FROM (SELECT 1) AS one LEFT JOIN users ON 1 = 0")
 _PROVISION = insert(users).values(id=bindparam("id"), created_at=bindparam("now"))
@@ -38,6 +43,24 @@ async def create(db: Database, user_id: str, *, email: str, password_hash: str, 
 async def find_by_email(db: Database, email: str) -> Row | None:
     """The account with this normalised email."""
     return await db.fetch_one(_BY_EMAIL, {"email": email})
+
+
+async def find(db: Database, name: str, *, email: str) -> Row | None:
+    """The person whose id is `name`, or else whose normalised email is `email`: id, email, created_at.
+
+    The id alone where the table is another program's.
+    """
+    if not await are_kept_here(db):
+        return await db.fetch_one(_IS_ANYONE, {"owner": name})
+    if (row := await db.fetch_one(_BY_ID, {"owner": name})) is not None:
+        return row
+    found = await db.fetch_one(_ID_OF_EMAIL, {"email": email})
+    return None if found is None else await db.fetch_one(_BY_ID, {"owner": found.id})
+
+
+async def remove(db: Database, owner: str) -> None:
+    """Delete the row of `owner`, and with it whatever is theirs still. Only for a table of this product's."""
+    await db.execute(_REMOVE, {"owner": owner})
 
 
 async def provisioned(

@@ -80,9 +80,7 @@ class KeySet:
         """Take over the keys at the URL. Whatever comes instead of keys, those known are kept."""
         began_at = self._clock()
         try:
-            async with asyncio.timeout(FETCH_S):
-                document = await self._download()
-            self._keys = await asyncio.to_thread(jwk.parse, document)
+            self._keys = await self.fetched()
         except Exception as error:  # of the network, of TLS, of the document: none may stop the requests
             self._failures += 1
             log.warning("the key set cannot be fetched", extra={"error": repr(error)})
@@ -92,6 +90,15 @@ class KeySet:
                 log.warning("the key set holds no key that can verify tokens")
         doublings = min(max(self._failures - 1, 0), 4)  # 2 s for the first failure, then 4, 8, 16, 30
         self._next_fetch_at = began_at + min(RETRY_S * 2**doublings, MAX_RETRY_S)
+
+    async def fetched(self) -> dict[str, jwt.PyJWK]:
+        """The usable keys at the URL, by kid.
+
+        Raises what the network, TLS and httpx raise, InvalidRequest and ValueError.
+        """
+        async with asyncio.timeout(FETCH_S):
+            document = await self._download()
+        return await asyncio.to_thread(jwk.parse, document)
 
     async def _download(self) -> bytes:
         """What stands at the URL, as it came: no redirect is followed, nothing unpacked."""

@@ -101,6 +101,12 @@ class Limits:
             wait_s = min(max(wait_s, 1), window_s)
             raise TooManyRequests(name, count=rate.amount, window_s=window_s, wait_s=wait_s)
 
+    async def check_storage(self) -> None:
+        """Raises StorageError, TimeoutError and OSError where the shared counts cannot be read now."""
+        if self._shared is not None:
+            async with asyncio.timeout(SHARED_S):
+                await self._shared.storage.get("check")
+
     async def _used_up_until(self, rate: RateLimitItem, *key: str) -> float | None:
         if self._shared is not None and time.monotonic() >= self._next_try:
             try:

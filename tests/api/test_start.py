@@ -144,9 +144,9 @@ from pathlib import Path
 import app
 
 app.CONTRACT = Path(sys.argv.pop())
-import cli
+from cli.__main__ import main
 
-cli.main()
+main()
 """
 
 

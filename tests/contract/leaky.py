@@ -12,9 +12,9 @@ from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-import cli
 import handlers.tasks
 import security.bearer
+from cli.__main__ import main
 from contract.guard import GuardMiddleware
 from contract.replies import Reply
 from persistence import task_pages, tasks
@@ -82,4 +82,4 @@ def _without_owner(statement: Select[Any]) -> Select[Any]:
 
 if __name__ == "__main__":
     globals()[sys.argv.pop(1)]()
-    cli.main()
+    main()

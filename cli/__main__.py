@@ -1,0 +1,90 @@
+"""`python -m cli`: runs the command that is named, and ends with its status."""
+
+import logging
+import os
+import sys
+import traceback
+from pathlib import Path
+from pkgutil import resolve_name
+from typing import NoReturn
+
+from cli.arguments import parser
+from cli.failures import Failure
+from contract.problems import Problem, Unavailable
+from settings import Settings, SettingsError
+
+ROOT = Path(__file__).parent.parent
+INTERRUPTED, CLOSED_PIPE = 130, 141  # as if by SIGINT and SIGPIPE: what a shell makes of them
+
+
+def main() -> None:
+    """Run the command named on the command line.
+
+    Ends with 0, or 1 when it failed, 2 when it is used wrongly, 130 after Ctrl-C.
+    """
+    try:
+        try:
+            _run()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:  # whoever reads it has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(CLOSED_PIPE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    """Whatever fails is said in a line, without the values that an exception may hold."""
+    arguments = parser().parse_args()
+    logging.getLogger().addHandler(logging.NullHandler())  # serve and migrate have logs, the others say it
+    try:
+        settings = _settings()
+        resolve_name(arguments.command)(settings, arguments)
+    except Failure as failure:
+        _end(str(failure), failure.status)
+    except Unavailable:
+        _end("DATABASE_URL: the database cannot be reached, or is busy; `todo check-config` says more")
+    except Problem as problem:
+        _end(problem.detail)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        _end(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+    except Exception as error:
+        _end(_where(error))
+
+
+def _settings() -> Settings:
+    """Raises Failure that names every setting which is wrong."""
+    # 0.4 s that nobody needs who asks for help.
+    from persistence.database import parse  # noqa: PLC0415
+
+    try:
+        settings = Settings.from_environment()
+        parse(settings.database_url)
+    except SettingsError as error:
+        raise Failure("\n  ".join(("these settings are wrong:", *str(error).splitlines()))) from None
+    except ValueError as error:
+        raise Failure(f"DATABASE_URL {error}") from None
+    return settings
+
+
+def _where(error: Exception) -> str:
+    """What was not foreseen: its kind, and the last place of this program on the way there."""
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
+    place = f"{Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno}"
+    return f"a fault of this program: {type(error).__name__} at {place}"
+
+
+def _is_own(file: str) -> bool:
+    return Path(file).is_relative_to(ROOT) and ".venv" not in Path(file).parts
+
+
+def _end(why: str, status: int = 1) -> NoReturn:
+    print(f"todo: {why}", file=sys.stderr)  # noqa: T201 - what a command line is for
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,177 @@
+"""`todo check-config`: what is set, and whether it works."""
+
+import asyncio
+import os
+import socket
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import httpx
+from limits.errors import StorageError
+
+from app import create_app
+from cli.database import revision
+from cli.failures import Failure
+from cli.shown import lines_of
+from contract.problems import Problem, Unavailable
+from contract.schemas import document
+from persistence import schema, users
+from persistence.database import Database, described
+from security import limits
+from security.keys import FETCH_S, KeySet
+from settings import Settings
+
+LIVE = "/health/live"
+ANSWER_S = 3  # what listens on the port has to say whether it is this very server
+
+Check = Callable[[Settings], Awaitable[str]]
+"""What is well, in a line. Raises Failure with what is not, and what to do."""
+
+
+def run(settings: Settings, _arguments: Namespace) -> None:
+    """Say all of it; status 1 when something is wrong."""
+    print(*lines_of(settings), "", sep="\n")  # noqa: T201
+    sys.exit(0 if asyncio.run(_are_well(settings)) else 1)
+
+
+async def _are_well(settings: Settings) -> bool:
+    """Whether everything is; all of it is tried either way."""
+    checks: dict[str, Check] = {
+        "contract": _contract,
+        "database": _database,
+        "keys": _keys,
+        "rate limits": _rate_limits,
+        "port": _port,
+    }
+    return False not in [await _is_well(name, check, settings) for name, check in checks.items()]
+
+
+async def _is_well(name: str, check: Check, settings: Settings) -> bool:
+    """Whether it is, and the line that says so."""
+    try:
+        state, said = "ok", await check(settings)
+    except Failure as failure:
+        state, said = "WRONG", str(failure)
+    print(f"{state:<6} {name:<12} {said}", flush=True)  # noqa: T201
+    return state == "ok"
+
+
+async def _contract(settings: Settings) -> str:
+    """The app is assembled for its first request: each operation is compiled, with its handler."""
+    try:
+        transport = httpx.ASGITransport(create_app(settings))
+        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+            (await client.get(LIVE)).raise_for_status()
+    except Exception as error:
+        raise Failure(f"cannot be served: {type(error).__name__}: {_line(error)}") from error
+    operations = [found for path in document()["paths"].values() for found in path if found != "parameters"]
+    return f"version {document()['info']['version']}, {len(operations)} operations, each with its handler"
+
+
+async def _database(settings: Settings) -> str:
+    database = Database(settings.database_url)
+    try:
+        where = described(database.target)
+        return f"{where}: {await _schema(database, settings)}"
+    except ValueError as error:
+        raise Failure(f"DATABASE_URL {error}") from None
+    except Unavailable as error:
+        why = _line(error.__cause__) if error.__cause__ else error.detail
+        raise Failure(f"{where}: {why}. Is DATABASE_URL right, and is it up?") from None
+    finally:
+        await database.close()
+
+
+async def _schema(database: Database, settings: Settings) -> str:
+    """Its state. Older is well: the start brings it to the newest."""
+    if database.target.is_sqlite:
+        _check_file(Path(database.target.name))
+    found, newest = await revision(database), schema.newest()
+    if found is None:
+        return "empty; the start of the server makes the tables"
+    if found > newest:
+        raise Failure(f"its schema is {found}, of a newer version of this program: install that one")
+    if found < newest:
+        return f"its schema is {found}; the start of the server brings it to {newest}"
+    if not (settings.has_outside_issuer or await users.are_kept_here(database)):
+        raise Failure(
+            "the table users is another program's: set JWKS_URL or BETTER_AUTH_SECRET for its tokens"
+        )
+    return f"its schema is {found}, the newest"
+
+
+def _check_file(path: Path) -> None:
+    """Raises Failure unless SQLite can write to it, or make it."""
+    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
+        raise Failure(f"{path} cannot be written: make its folder, or give this user the right to it")
+
+
+async def _keys(settings: Settings) -> str:
+    if settings.better_auth_secret:
+        return "a shared secret, long enough"
+    if not settings.jwks_url:
+        return "this server's own"
+    try:
+        keys = await KeySet(settings.jwks_url).fetched()
+    except TimeoutError:
+        raise Failure(f"JWKS_URL does not answer within {FETCH_S} s: is the issuer up?") from None
+    except (httpx.HTTPError, OSError, ValueError) as error:
+        raise Failure(f"JWKS_URL: {_line(error)}: is it right, and is the issuer up?") from None
+    except Problem:
+        raise Failure("JWKS_URL: what is there is not JSON: is it right?") from None
+    if not keys:
+        raise Failure("JWKS_URL: no key there can verify a token (EdDSA, ES256, RS256, PS256 with a kid)")
+    return f"{len(keys)} at JWKS_URL, fit to verify tokens"
+
+
+async def _rate_limits(settings: Settings) -> str:
+    if not settings.rate_limit:
+        return "off"
+    if settings.rate_limit_storage == limits.MEMORY:
+        return "counted by each process for itself"
+    try:
+        await limits.Limits({}, settings.rate_limit_storage).check_storage()
+    except StorageError as error:
+        raise Failure(f"RATE_LIMIT_STORAGE: {_line(error.storage_error)}: each process would count") from None
+    except (TimeoutError, OSError):
+        raise Failure("RATE_LIMIT_STORAGE does not answer: each process would count for itself") from None
+    return "RATE_LIMIT_STORAGE answers"
+
+
+async def _port(settings: Settings) -> str:
+    """Free, or this server's already: one may check beside a server that runs."""
+    if (trouble := _trouble_listening(settings.host, settings.port)) is None:
+        return "free"
+    if await _is_served(settings):
+        return "a server of this kind listens there already"
+    raise Failure(f"HOST and PORT: {trouble}: stop what is there, or set another")
+
+
+def _trouble_listening(host: str, port: int) -> str | None:
+    try:
+        [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )
+        with socket.socket(family, kind, protocol) as listening:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does
+            listening.bind(address)
+    except OSError as error:
+        return error.strerror or type(error).__name__
+    return None
+
+
+async def _is_served(settings: Settings) -> bool:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    try:
+        async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_S) as client:
+            answer = await client.get(f"http://{host}:{settings.port}{LIVE}")
+        return bool(answer.json() == {"status": "live"})
+    except (httpx.HTTPError, ValueError):
+        return False
+
+
+def _line(error: BaseException) -> str:
+    """What it says, on one line."""
+    return " ".join(str(error).split()).rstrip(".") or type(error).__name__

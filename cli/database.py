@@ -1,0 +1,62 @@
+"""The database of a command, and `todo migrate`."""
+
+import asyncio
+from argparse import Namespace
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from cli.failures import Failure
+from observability import configure_logging
+from persistence import schema
+from persistence.database import Database
+from persistence.failures import Incompatible
+from settings import Settings
+
+
+def migrate(settings: Settings, _arguments: Namespace) -> None:
+    """Run the migrations that are still to run."""
+    configure_logging(settings.log_level)
+    asyncio.run(_migrate(settings.database_url))
+
+
+async def _migrate(database_url: str) -> None:
+    database = Database(database_url)
+    try:
+        await schema.upgrade(database)
+    except Incompatible as incompatible:
+        raise Failure(str(incompatible)) from None
+    finally:
+        await database.close()
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[Database]:
+    """The database, for as long as a command needs it.
+
+    Raises Failure unless it has the schema of this program, and Unavailable.
+    """
+    database = Database(settings.database_url)
+    try:
+        if (found := await revision(database)) != schema.newest():
+            raise Failure(f"the database {_is_other(found)}")
+        yield database
+    finally:
+        await database.close()
+
+
+async def revision(database: Database) -> str | None:
+    """That of its schema; None where there is none yet. No file is made. Raises Unavailable."""
+    return None if _is_not_made(database) else await schema.revision(database)
+
+
+def _is_not_made(database: Database) -> bool:
+    return database.target.is_sqlite and not Path(database.target.name).exists()
+
+
+def _is_other(found: str | None) -> str:
+    if found is None:
+        return "has no tables yet: run `todo migrate`"
+    if found < schema.newest():
+        return f"has schema {found}, and this program needs {schema.newest()}: run `todo migrate`"
+    return f"has schema {found}, of a newer version of this program: install that one"

@@ -1,0 +1,91 @@
+"""`todo export`: a person's data as JSON Lines."""
+
+import asyncio
+import os
+import secrets
+import sys
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from cli import people
+from cli.database import opened
+from cli.failures import Failure, WrongUsage
+from cli.progress import bar
+from contract import strict_json
+from handlers import representations
+from persistence import removals, task_pages
+from persistence.database import Database
+from persistence.statements import Row
+from settings import Settings
+
+PAGE = 1000
+
+
+def run(settings: Settings, arguments: Namespace) -> None:
+    """Write to standard output, or to a file that has its name only when it is whole."""
+    if arguments.output is None:
+        if arguments.force:
+            raise WrongUsage("--force says nothing without --output")
+        asyncio.run(_export(settings, arguments.user, sys.stdout.buffer, is_watched=False))
+        return
+    with _replacing(arguments.output, is_forced=arguments.force) as file:
+        asyncio.run(_export(settings, arguments.user, file, is_watched=True))
+
+
+@contextmanager
+def _replacing(path: Path, *, is_forced: bool) -> Iterator[BinaryIO]:
+    """A file beside `path`, for its owner only, that gets its name in the end. Raises Failure."""
+    _check_that_it_is_free(path, is_forced=is_forced)
+    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        _check_that_it_is_free(path, is_forced=is_forced)
+        beside.replace(path)
+    finally:
+        with suppress(FileNotFoundError):
+            beside.unlink()
+
+
+def _check_that_it_is_free(path: Path, *, is_forced: bool) -> None:
+    if path.is_dir():
+        raise Failure(f"{path} is a folder")
+    if path.exists() and not is_forced:
+        raise Failure(f"{path} is there already: --force overwrites it")
+
+
+async def _export(settings: Settings, name: str, file: BinaryIO, *, is_watched: bool) -> None:
+    async with opened(settings) as db:
+        person = await people.find(db, name)
+        file.write(_line({"type": "user"} | _account(person)))
+        total = await removals.count_tasks(db, person.id)
+        with bar("Exporting tasks", total, is_wanted=is_watched) as advance:
+            async for rows in _pages(db, person.id):
+                file.writelines(_line(representations.task(row)) for row in rows)
+                advance(len(rows))
+
+
+async def _pages(db: Database, owner: str) -> Any:
+    """Oldest first: a task keeps its place whatever becomes of it, and new ones come last."""
+    cursor = None
+    while True:
+        page = await task_pages.get(
+            db, owner, status="all", sort="created", order="asc", limit=PAGE, cursor=cursor
+        )
+        yield page.rows
+        if (cursor := page.next_cursor) is None:
+            return
+
+
+def _account(person: Row) -> dict[str, Any]:
+    """What is known: of a user in another program's table, the id."""
+    return representations.account(person) if "email" in person._fields else {"id": person.id}
+
+
+def _line(value: Any) -> bytes:
+    return strict_json.dumps(value) + b"\n"

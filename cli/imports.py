@@ -1,0 +1,85 @@
+"""`todo import`: a person's tasks from JSON Lines."""
+
+import asyncio
+import sys
+from argparse import Namespace
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from cli import lines
+from cli.database import opened
+from cli.failures import Failure
+from cli.lines import Checked
+from cli.progress import bar, taking_turns
+from contract.problems import InvalidToken, KeyInUse
+from contract.schemas import validator_of
+from persistence import imports, removals, users
+from persistence.database import Database
+from security import accounts
+from settings import Settings
+
+NOBODY = "there is no such person"
+
+
+def run(settings: Settings, arguments: Namespace) -> None:
+    """Check every line, then store the tasks, and say how many."""
+    now = datetime.now(UTC)
+    with _source(arguments.file) as (file, size), bar("Checking lines", size) as advance:
+        checked = lines.check(file, now=now, advance=advance)
+    stored = asyncio.run(_import(settings, arguments.user, checked, is_added=arguments.add, now=now))
+    print(f"imported {stored} of {checked.count} tasks")  # noqa: T201
+
+
+@contextmanager
+def _source(path: Path | None) -> Iterator[tuple[BinaryIO, int | None]]:
+    """What is to be read, and its length if that is known."""
+    if path is None:
+        yield sys.stdin.buffer, None
+        return
+    with path.open("rb") as file:
+        yield file, path.stat().st_size
+
+
+async def _import(settings: Settings, name: str, checked: Checked, *, is_added: bool, now: datetime) -> int:
+    """How many were stored now; the others are of an import of the same file that was interrupted."""
+    async with opened(settings) as db:
+        owner = await _owner(db, name, is_outside=settings.has_outside_issuer)
+        before = await imports.count_stored(db, owner, checked.name)
+        if before is None and not is_added and await removals.count_tasks(db, owner):
+            raise Failure("the person has tasks already: --add imports these beside them")
+        stored = before or 0
+        with bar("Importing tasks", checked.count) as advance:
+            advance(stored)
+            for rows in checked.batches(imports.AT_ONCE, after=stored):
+                store = partial(imports.store, db, owner, rows, file=checked.name, before=stored, now=now)
+                await taking_turns(_known(db, owner, store, settings.has_outside_issuer, now))
+                stored += len(rows)
+                advance(len(rows))
+        await imports.forget(db, owner, checked.name)
+    return stored - (before or 0)
+
+
+async def _owner(db: Database, name: str, *, is_outside: bool) -> str:
+    """The id of the person; the users of an outside issuer need not be known here yet. Raises Failure."""
+    row = await users.find(db, name, email=accounts.normalised(name))
+    if row is not None:
+        return str(row.id)
+    if not is_outside or validator_of("UserId").faults(name):
+        raise Failure(NOBODY)
+    return name
+
+
+async def _known(
+    db: Database, owner: str, store: Callable[[], Awaitable[None]], is_outside: bool, now: datetime
+) -> None:
+    """`store`, with a row for the user of an outside issuer. Raises Failure."""
+    try:
+        await users.provisioned(db, owner, store, is_allowed=is_outside, now=now)
+    except InvalidToken:  # removed this very moment, or unknown to the program whose table users is
+        raise Failure(NOBODY) from None
+    except KeyInUse:
+        raise Failure("the same file is being imported elsewhere") from None

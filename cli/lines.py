@@ -1,0 +1,103 @@
+"""The lines of `todo export` on their way back: held to the contract, and set aside until all are good."""
+
+import hashlib
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from tempfile import TemporaryFile
+from typing import Any, BinaryIO
+
+import orjson
+
+from cli.failures import Failure
+from contract import strict_json
+from contract.problems import InvalidRequest
+from contract.schemas import validator_of
+from persistence.imports import NewTask
+
+MAX_BYTES = 65536  # in a line, as in a body: the longest task is 27 kB, every character of it escaped
+_TIME = {"type": "string", "format": "date-time"}
+_TIMES = {"properties": {"created_at": _TIME, "updated_at": _TIME}}
+
+
+class Checked:
+    """The tasks of a file, every one of them good. They wait on disk: there may be millions."""
+
+    def __init__(self) -> None:
+        self._tasks = TemporaryFile()  # noqa: SIM115 - closed with its last reference
+        self._digest = hashlib.sha256()
+        self.count = 0
+
+    @property
+    def name(self) -> str:
+        """The same for the same file."""
+        return self._digest.hexdigest()
+
+    def add(self, line: bytes, task: NewTask | None) -> None:
+        """The next line, and the task in it if there is one."""
+        self._digest.update(line)
+        if task is not None:
+            self._tasks.write(orjson.dumps([*task]) + b"\n")
+            self.count += 1
+
+    def batches(self, size: int, *, after: int) -> Iterator[list[NewTask]]:
+        """The tasks behind the first `after`, in their order."""
+        self._tasks.seek(0)
+        lines = islice(self._tasks, after, None)
+        while batch := [_as_it_was(line) for line in islice(lines, size)]:
+            yield batch
+
+
+def check(file: BinaryIO, *, now: datetime, advance: Callable[[int], object]) -> Checked:
+    """The tasks of a file; one that says no time is of `now`.
+
+    Raises Failure with the number of the first line that is not good, and where in it, but not what.
+    """
+    faults = validator_of("NewTask", _TIMES).faults
+    checked = Checked()
+    for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES + 1), b""), 1):
+        if len(line) > MAX_BYTES:
+            raise Failure(f"line {number} is longer than {MAX_BYTES} bytes")
+        value = _value(line, number)
+        if number == 1 and isinstance(value, dict) and value.get("type") == "user":
+            checked.add(line, None)
+        elif found := faults(value):
+            raise _bad(number, found[0]["pointer"], found[0]["keyword"])
+        else:
+            checked.add(line, _task(value, number, now))
+        advance(len(line))
+    return checked
+
+
+def _value(line: bytes, number: int) -> Any:
+    try:
+        return strict_json.loads(line)
+    except InvalidRequest:
+        raise Failure(f"line {number} is not valid JSON in UTF-8") from None
+
+
+def _task(value: dict[str, Any], number: int, now: datetime) -> NewTask:
+    created_at = _time(value, "created_at", number, now)
+    updated_at = _time(value, "updated_at", number, created_at)
+    if updated_at < created_at:
+        raise _bad(number, "/updated_at", "before created_at")
+    return NewTask(
+        value["title"], value.get("description"), value.get("completed", False), created_at, updated_at
+    )
+
+
+def _time(value: dict[str, Any], name: str, number: int, default: datetime) -> datetime:
+    """RFC 3339 has seconds, years and zones that Python has not: 60, 0, and those that lead beyond."""
+    try:
+        return datetime.fromisoformat(value[name].upper()).astimezone(UTC) if name in value else default
+    except (ValueError, OverflowError):
+        raise _bad(number, f"/{name}", "format") from None
+
+
+def _bad(number: int, pointer: str, fault: str) -> Failure:
+    return Failure(f"line {number} {pointer}: {fault}".replace(" :", ":"))
+
+
+def _as_it_was(line: bytes) -> NewTask:
+    title, description, completed, *times = orjson.loads(line)
+    return NewTask(title, description, completed, *map(datetime.fromisoformat, times))

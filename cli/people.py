@@ -1,0 +1,123 @@
+"""`todo user add` and `todo user remove`, and who is meant by USER."""
+
+import asyncio
+import getpass
+import sys
+from argparse import Namespace
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from cli.database import opened
+from cli.failures import Failure, WrongUsage
+from cli.progress import bar, taking_turns
+from contract.problems import OutsideIssuer
+from contract.schemas import validator_of
+from persistence import removals, users
+from persistence.database import Database
+from persistence.statements import Row
+from security import accounts
+from security.passwords import Passwords
+from settings import Settings
+
+ACCOUNTS_ELSEWHERE = "the table users is another program's: people are added and removed there"
+
+
+async def find(db: Database, name: str) -> Row:
+    """The person with this id or, among the accounts here, this email. Raises Failure."""
+    row = await users.find(db, name, email=accounts.normalised(name))
+    if row is None:
+        raise Failure("there is no such person")
+    return row
+
+
+def add(settings: Settings, arguments: Namespace) -> None:
+    """Make an account and print its id."""
+    if settings.has_outside_issuer:
+        raise Failure(OutsideIssuer.detail)
+    _check("Email", arguments.email, "the email")
+    password = _password()
+    _check("NewUser", {"email": arguments.email, "password": password}, "the password")
+    print(asyncio.run(_add(settings, arguments.email, password)))  # noqa: T201
+
+
+def _check(schema: str, value: object, what: str) -> None:
+    """Raises Failure unless the contract would take it."""
+    if faults := validator_of(schema).faults(value):
+        raise Failure(f"{what} does not keep to the contract's {schema}: {faults[0]['keyword']}")
+
+
+def _password() -> str:
+    """Asked for twice, or the first line of standard input."""
+    try:
+        if not sys.stdin.isatty():
+            return sys.stdin.buffer.readline().decode().rstrip("\r\n")
+        password = getpass.getpass("Password: ")
+        if getpass.getpass("The same again: ") != password:
+            raise Failure("these are not the same")
+    except UnicodeDecodeError:
+        raise Failure("the password is not UTF-8") from None
+    return password
+
+
+async def _add(settings: Settings, email: str, password: str) -> str:
+    passwords = Passwords()
+    async with opened(settings) as db:
+        if not await users.are_kept_here(db):
+            raise Failure(ACCOUNTS_ELSEWHERE)
+        row = await accounts.create(db, passwords, email=email, password=password, now=datetime.now(UTC))
+    passwords.close()
+    return str(row.id)
+
+
+class _Found(NamedTuple):
+    """A person to be removed."""
+
+    id: str
+    tasks: int
+
+
+def remove(settings: Settings, arguments: Namespace) -> None:
+    """Remove a person whole, once that is confirmed."""
+    if not (arguments.yes or sys.stdin.isatty()):
+        raise WrongUsage("there is no terminal to ask at: say --yes")
+    found = asyncio.run(_look_for(settings, arguments.user))
+    if not arguments.yes:
+        _confirm(f"Remove {found.id} with {_tasks(found.tasks)}?")
+    print(asyncio.run(_remove(settings, found)))  # noqa: T201
+
+
+def _confirm(question: str) -> None:
+    """Raises Failure for anything but a yes."""
+    print(question, "[y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
+    if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
+        raise Failure("nothing is removed")
+
+
+async def _look_for(settings: Settings, name: str) -> _Found:
+    async with opened(settings) as db:
+        row = await find(db, name)
+        return _Found(row.id, await removals.count_tasks(db, row.id))
+
+
+async def _remove(settings: Settings, found: _Found) -> str:
+    """What was removed.
+
+    First the kept answers, which hold tasks and would speak of some that are gone. The row comes last: until
+    then all of this can be done again, and whatever is written meanwhile goes with it.
+    """
+    async with opened(settings) as db:
+        while await taking_turns(removals.remove_keys(db, found.id)):
+            pass
+        removed = 0
+        with bar("Removing tasks", found.tasks) as advance:
+            while count := await taking_turns(removals.remove_tasks(db, found.id)):
+                removed += count
+                advance(count)
+        if not await users.are_kept_here(db):
+            return f"removed {_tasks(removed)} of {found.id}; {ACCOUNTS_ELSEWHERE}"
+        await users.remove(db, found.id)
+    return f"removed {found.id} with {_tasks(removed)}"
+
+
+def _tasks(count: int) -> str:
+    return f"{count} task{'' if count == 1 else 's'}"

@@ -1,0 +1,52 @@
+"""The settings as people may see them: never a secret."""
+
+from collections.abc import Iterator
+from dataclasses import fields
+from typing import Any
+from urllib.parse import urlsplit
+
+from persistence.database import described, parse
+from settings import Settings, source
+
+SET = "set (not shown)"
+_SECRET_WORDS = ("SECRET", "PASSWORD", "TOKEN", "HEADERS", "_KEY")
+
+
+def lines_of(settings: Settings) -> Iterator[str]:
+    """A line for each setting: its name, its value, where that comes from."""
+    for field in fields(settings):
+        name = field.name.upper()
+        shown = _shown(name, getattr(settings, field.name))
+        yield f"{name:<22} {shown}  ({source(field.name)})"
+
+
+def _shown(name: str, value: Any) -> str:
+    if value is None or value == ():
+        return "not set"
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    if name == "DATABASE_URL":
+        return _database(value)
+    if any(word in name for word in _SECRET_WORDS):
+        return SET
+    return _url(value) if "://" in str(value) else str(value)
+
+
+def _database(url: str) -> str:
+    try:
+        return described(parse(url))
+    except ValueError:
+        return SET
+
+
+def _url(text: str) -> str:
+    """Without whoever signs in there, and without its query, which may hold a key."""
+    parts = urlsplit(text)
+    user, at, host = parts.netloc.rpartition("@")
+    if "@" in text.replace(parts.netloc, "", 1):  # a password that was not encoded has ended it early
+        return SET
+    user_shown = f"{user.partition(':')[0]}:(set)" if ":" in user else user
+    query = "?(set)" if parts.query or parts.fragment else ""
+    return f"{parts.scheme}://{user_shown}{at}{host}{parts.path}{query}"

@@ -1,0 +1,103 @@
+"""Statements that bring in many tasks of one owner, each once, however often the import has to be run.
+
+How many of a file's tasks are stored is kept beside the answers to requests with an Idempotency-Key, which it
+resembles: in the transaction that stores them, until the last, or for as long as such answers are kept.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import cache
+from typing import Any, NamedTuple
+
+from sqlalchemy import Executable, bindparam, delete, insert, select
+from sqlalchemy.dialects.postgresql import insert as upsert
+
+from contract.problems import KeyInUse
+from persistence.database import Database
+from persistence.tables import idempotency_keys, tasks
+
+AT_ONCE = 1000  # tasks in a transaction: some 40 ms, for which another write waits
+ROWS = 100  # in a statement
+
+_KEYS = idempotency_keys.c
+_MINE = (_KEYS.user_id == bindparam("owner")) & (_KEYS.key == bindparam("id"))
+_STORED = select(_KEYS.answer).where(_MINE)
+_INSERT = upsert(idempotency_keys).values(
+    user_id=bindparam("owner"),
+    key=bindparam("id"),
+    fingerprint=bindparam("id"),
+    answer=bindparam("after"),
+    created_at=bindparam("now", type_=_KEYS.created_at.type),
+)
+_COUNT_UP = _INSERT.on_conflict_do_update(
+    index_elements=[_KEYS.user_id, _KEYS.key],
+    set_={"answer": _INSERT.excluded.answer, "created_at": _INSERT.excluded.created_at},
+    where=_KEYS.answer == bindparam("before"),
+)
+_FORGET = delete(idempotency_keys).where(_MINE)
+
+
+class NewTask(NamedTuple):
+    """A task as it was elsewhere: everything but its id and its owner."""
+
+    title: str
+    description: str | None
+    completed: bool
+    created_at: datetime
+    updated_at: datetime
+
+
+@cache
+def _insert_of(count: int) -> Executable:
+    """INSERT of `count` tasks in one statement: alone, a row costs a round trip."""
+    return insert(tasks).values([_row(number) for number in range(count)])
+
+
+def _row(number: int) -> dict[str, Any]:
+    given = {name: bindparam(f"{name}_{number}", type_=tasks.c[name].type) for name in NewTask._fields}
+    return {"user_id": bindparam("owner"), "version": 1, **given}
+
+
+async def count_stored(db: Database, owner: str, file: str) -> int | None:
+    """How many tasks of `file` an import has stored that was interrupted; None when there was none."""
+    row = await db.fetch_one(_STORED, {"owner": owner, "id": _key(file)})
+    return None if row is None else int(row.answer)
+
+
+async def store(
+    db: Database, owner: str, rows: Sequence[NewTask], *, file: str, before: int, now: datetime
+) -> None:
+    """Store these tasks of `owner`, the first `before` of `file` being there already, all or none.
+
+    Raises KeyInUse when they are not (any longer): the file is being imported elsewhere. Raises
+    ConstraintViolated when `owner` has no row in users.
+    """
+    after = before + len(rows)
+    count = {"owner": owner, "id": _key(file), "before": str(before), "after": str(after), "now": now}
+
+    async def together(transaction: Database) -> None:
+        if not await transaction.execute(_COUNT_UP, count):
+            if await count_stored(transaction, owner, file) == after:
+                return  # committed, and the answer was lost
+            raise KeyInUse
+        for start in range(0, len(rows), ROWS):
+            await _insert(transaction, owner, rows[start : start + ROWS])
+
+    await db.transaction(together)
+
+
+async def forget(db: Database, owner: str, file: str) -> None:
+    """The import of `file` is over."""
+    await db.execute(_FORGET, {"owner": owner, "id": _key(file)})
+
+
+async def _insert(db: Database, owner: str, rows: Sequence[NewTask]) -> None:
+    values: dict[str, Any] = {"owner": owner}
+    for number, row in enumerate(rows):
+        values |= {f"{name}_{number}": value for name, value in row._asdict().items()}
+    await db.execute(_insert_of(len(rows)), values)
+
+
+def _key(file: str) -> str:
+    """No client's: theirs hold no space (the contract's Idempotency-Key)."""
+    return f"import {file}"

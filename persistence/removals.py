@@ -1,0 +1,38 @@
+"""Statements that delete much of one owner's, a little at a time: no other write waits long for one."""
+
+from sqlalchemy import Integer, bindparam, delete, func, select
+
+from persistence.database import Database
+from persistence.tables import idempotency_keys, tasks
+
+AT_ONCE = 1000
+
+_KEYS = idempotency_keys.c
+_AT_MOST = bindparam("at_most", type_=Integer)
+_MY_TASKS = tasks.c.user_id == bindparam("owner")
+_MY_KEYS = _KEYS.user_id == bindparam("owner")
+_COUNT = select(func.count().label("count")).select_from(tasks).where(_MY_TASKS)
+_SOME_TASKS = delete(tasks).where(
+    _MY_TASKS,
+    tasks.c.id.in_(select(tasks.c.id).where(_MY_TASKS).order_by(tasks.c.created_at).limit(_AT_MOST)),
+)
+_SOME_KEYS = delete(idempotency_keys).where(
+    _MY_KEYS, _KEYS.key.in_(select(_KEYS.key).where(_MY_KEYS).limit(_AT_MOST))
+)
+
+
+async def count_tasks(db: Database, owner: str) -> int:
+    """How many tasks `owner` has."""
+    row = await db.fetch_one(_COUNT, {"owner": owner})
+    assert row is not None  # an aggregate gives its row
+    return int(row.count)
+
+
+async def remove_tasks(db: Database, owner: str) -> int:
+    """How many of `owner`'s tasks are deleted now, at most AT_ONCE; 0 when none is left."""
+    return await db.execute(_SOME_TASKS, {"owner": owner, "at_most": AT_ONCE})
+
+
+async def remove_keys(db: Database, owner: str) -> int:
+    """The same for the answers kept for their Idempotency-Keys."""
+    return await db.execute(_SOME_KEYS, {"owner": owner, "at_most": AT_ONCE})
