@@ -30,7 +30,7 @@ FILE = [
             "description": "x" * (number % 3) or None,
             "completed": number % 2 == 0,
             "created_at": f"2022-01-01T00:{number // 60:02}:{number % 60:02}Z",
-            "updated_at": f"2022-01-01T01:{number // 60:02}:{number % 60:02}.5Z",
+            "updated_at": f"2022-01-01T01:{number // 60:02}:{number % 60:02}.500000Z",
         }
         for number in range(2050)  # more than two pages, two batches and a rest
     ),
