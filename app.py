@@ -2,11 +2,11 @@
 
 import asyncio
 import warnings
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 # Connexion imports Starlette's test client, which complains of its own HTTP library.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
@@ -28,7 +28,8 @@ from contract.requests import RequestMiddleware
 from contract.routing import StrictRoutingMiddleware
 from contract.schemas import CONTRACT
 from handlers.context import Services
-from observability import Metrics, ObservabilityMiddleware
+from observability import metrics
+from observability.requests import ObservabilityMiddleware
 from persistence import idempotency, schema
 from persistence.database import Database
 from security import jwk, keys
@@ -38,6 +39,9 @@ from security.limits import Limits
 from security.passwords import Passwords
 from security.tokens import Verifier
 from settings import Settings
+
+if TYPE_CHECKING:
+    from observability.spans import Tracing
 
 FIRST_TRY_S = 5  # how long the start waits for the database before it serves without
 
@@ -64,21 +68,22 @@ def utc_now() -> datetime:
 def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncApp:
     """The ASGI app. Nothing is connected to before it is started."""
     document = yaml.load(CONTRACT.read_bytes(), yaml.CSafeLoader)  # a tenth of safe_load's 85 ms
-    database = Database(settings.database_url)
+    metrics.build(document["info"]["version"])
+    tracing = _tracing(settings, document)
+    database = Database(settings.database_url, around=tracing.around if tracing else None)
     limits = _limits(settings)
     services = Services(
         database=database,
         limits=limits,
         passwords=Passwords(),
         issuer=None if settings.has_outside_issuer else Issuer(database, settings.public_url, clock),
-        metrics=Metrics(),
         contract_json=orjson.dumps(document),
         clock=clock,
     )
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, services, verifier_for(settings, services.issuer)),
-        middlewares=_middlewares(settings, services.metrics),
+        lifespan=partial(_lifespan, services, verifier_for(settings, services.issuer), tracing),
+        middlewares=_middlewares(settings, tracing),
         swagger_ui_options=SWAGGER_UI,
     )
     app.add_api(
@@ -102,14 +107,31 @@ def _limits(settings: Settings) -> Limits | None:
     return Limits(rates, settings.rate_limit_storage)
 
 
-def _middlewares(settings: Settings, metrics: Metrics) -> list[Any]:
+def _tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing | None":
+    """None unless it is asked for: the packages are an extra."""
+    if settings.otel_exporter_otlp_endpoint is None:
+        return None
+    from observability import spans  # noqa: PLC0415
+
+    return spans.Tracing(settings.otel_exporter_otlp_endpoint, document)
+
+
+def _middlewares(settings: Settings, tracing: "Tracing | None") -> list[Any]:
     """From the outermost in. Connexion's own validators and error handlers are replaced (see contract/)."""
     cors = partial(
         CorsMiddleware,
         allow_origins=settings.cors_origins,
         allow_credentials=True,
         allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=["Authorization", "Content-Type", "Idempotency-Key", "If-Match", "If-None-Match"],
+        allow_headers=[
+            "Authorization",
+            "Content-Type",
+            "Idempotency-Key",
+            "If-Match",
+            "If-None-Match",
+            "traceparent",
+            "tracestate",
+        ],
         expose_headers=[
             "ETag",
             "Link",
@@ -121,7 +143,8 @@ def _middlewares(settings: Settings, metrics: Metrics) -> list[Any]:
         ],
     )
     return [
-        partial(ObservabilityMiddleware, metrics=metrics),
+        ObservabilityMiddleware,
+        *([tracing.middleware] if tracing else []),
         cors,
         ProblemMiddleware,
         GuardMiddleware,
@@ -152,7 +175,9 @@ def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
 
 
 @asynccontextmanager
-async def _lifespan(services: Services, verifier: Verifier, _app: Any) -> AsyncIterator[dict[str, Any]]:
+async def _lifespan(
+    services: Services, verifier: Verifier, tracing: "Tracing | None", _app: Any
+) -> AsyncIterator[dict[str, Any]]:
     """Migrate, serve, let go. A database that is away holds the start up no longer than FIRST_TRY_S."""
     upgrading = asyncio.create_task(schema.keep_trying_to_upgrade(services.database))
     sweeping = asyncio.create_task(_sweep_after(upgrading, services))
@@ -163,7 +188,8 @@ async def _lifespan(services: Services, verifier: Verifier, _app: Any) -> AsyncI
     upgrading.cancel()
     sweeping.cancel()
     services.passwords.close()
-    await services.database.close()
+    flushing = asyncio.to_thread(tracing.close) if tracing else asyncio.sleep(0)
+    await asyncio.gather(flushing, services.database.close())
 
 
 async def _sweep_after(upgrading: asyncio.Task[None], services: Services) -> None:

@@ -6,12 +6,15 @@ import logging
 import multiprocessing
 import signal
 import sys
+import tempfile
 from functools import partial
 from http import HTTPStatus
+from socket import socket
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
+from prometheus_client.multiprocess import mark_process_dead
 from uvicorn.config import STARTUP_FAILURE
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.supervisors import Multiprocess
@@ -20,8 +23,9 @@ from app import create_app
 from contract.guard import MAX_HEADER_BYTES
 from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unreadable
 from contract.rendering import document
-from observability import configure_logging, new_request_id
-from settings import Settings
+from observability import logs
+from observability.requests import new_request_id
+from settings import Settings, hand_down
 
 if TYPE_CHECKING:  # app.py is the first to import it, having silenced a warning
     from connexion import AsyncApp
@@ -53,7 +57,9 @@ def run(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     if settings.workers > 1:
-        Workers(config, sockets=[config.bind_socket()]).run()
+        with tempfile.TemporaryDirectory(prefix="todo-metrics-") as figures:
+            hand_down("PROMETHEUS_MULTIPROC_DIR", figures)  # before prometheus_client is imported there
+            Workers(config, [config.bind_socket()], figures).run()
     else:
         one = uvicorn.Server(config)
         one.run()
@@ -77,8 +83,22 @@ def _end_quickly(status: int) -> int:
 class Workers(Multiprocess):
     """uvicorn's parent of several processes, which keeps the socket open that they have closed on SIGTERM.
 
-    Whoever connects then would wait for an answer that nobody gives.
+    Whoever connects then would wait for an answer that nobody gives. `figures` is the folder where the
+    workers leave what they count.
     """
+
+    def __init__(self, config: uvicorn.Config, sockets: list[socket], figures: str) -> None:
+        super().__init__(config, sockets)
+        self._figures = figures
+        self._pids: set[int | None] = set()
+
+    def keep_subprocess_alive(self) -> None:
+        """Replace the workers that have died. What they counted stays, what they had under way does not."""
+        super().keep_subprocess_alive()
+        pids = {process.pid for process in self.processes}
+        for pid in self._pids - pids:
+            mark_process_dead(pid, self._figures)
+        self._pids = pids
 
     def terminate_all(self) -> None:
         """Refuse new connections, and tell every worker to end."""
@@ -104,7 +124,7 @@ def app_from_environment() -> "AsyncApp":
     """The app of one worker process."""
     _end_with_parent()
     settings = Settings.from_environment()
-    configure_logging(settings.log_level)
+    logs.configure(settings.log_level, with_colour=not settings.no_color)
     return create_app(settings)
 
 

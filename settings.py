@@ -46,6 +46,8 @@ class Settings:
     body_timeout: int = 10
     trusted_proxies: tuple[str, ...] = ()
     log_level: str = "INFO"
+    no_color: bool = False
+    otel_exporter_otlp_endpoint: str | None = None
 
     @property
     def has_outside_issuer(self) -> bool:
@@ -88,6 +90,11 @@ def source(field: str) -> str:
 def _file() -> dict[str, str]:
     """What .env in this folder sets."""
     return {name: value for name, value in dotenv_values(Path(".env")).items() if value is not None}
+
+
+def hand_down(name: str, value: str) -> None:
+    """Set a variable of the environment for the processes that this one starts."""
+    os.environ[name] = value
 
 
 def _default_public_url(values: Mapping[str, Any]) -> str:
@@ -185,6 +192,14 @@ def _jwks_url(text: str) -> str:
     return text
 
 
+def _endpoint(text: str) -> str:
+    wanted = "must be an http or https URL, like http://localhost:4318"
+    if "?" in text:
+        raise ValueError(wanted)
+    _url(text, wanted)
+    return text
+
+
 def _secret(text: str) -> str:
     if len(text.encode()) < MIN_SECRET_BYTES:
         raise ValueError(f"must be at least {MIN_SECRET_BYTES} bytes: shorter ones can be guessed offline")
@@ -245,4 +260,6 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "body_timeout": _whole_number(1, 600),
     "trusted_proxies": _addresses,
     "log_level": _log_level,
+    "no_color": bool,
+    "otel_exporter_otlp_endpoint": _endpoint,
 }

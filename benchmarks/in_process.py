@@ -22,7 +22,7 @@ from connexion.utils import get_function_from_name
 from app import create_app, verifier_for
 from contract.replies import request_scope
 from contract.schemas import CONTRACT
-from observability import configure_logging
+from observability import logs
 from settings import Settings
 
 SECRET = "benchmark-" * 4
@@ -124,5 +124,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    configure_logging("WARNING")
+    logs.configure("WARNING", with_colour=False)
     asyncio.run(main())

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from cli.failures import Failure
-from observability import configure_logging
+from observability import logs
 from persistence import schema
 from persistence.database import Database
 from persistence.failures import Incompatible
@@ -16,7 +16,7 @@ from settings import Settings
 
 def migrate(settings: Settings, _arguments: Namespace) -> None:
     """Run the migrations that are still to run."""
-    configure_logging(settings.log_level)
+    logs.configure(settings.log_level, with_colour=not settings.no_color)
     asyncio.run(_migrate(settings.database_url))
 
 

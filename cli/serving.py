@@ -3,11 +3,14 @@
 from argparse import Namespace
 
 import server
-from observability import configure_logging
+from cli.failures import Failure
+from observability import logs, traces
 from settings import Settings
 
 
 def run(settings: Settings, _arguments: Namespace) -> None:
-    """Serve until told to stop."""
-    configure_logging(settings.log_level)
+    """Serve until told to stop. Raises Failure when traces are wanted, and what sends them is missing."""
+    if settings.otel_exporter_otlp_endpoint and not traces.can_be_sent():
+        raise Failure("OTEL_EXPORTER_OTLP_ENDPOINT needs the packages of requirements-otel.lock")
+    logs.configure(settings.log_level, with_colour=not settings.no_color)
     server.run(settings)

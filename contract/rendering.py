@@ -66,19 +66,18 @@ class ProblemMiddleware:
         except (Exception, asyncio.CancelledError) as error:
             if begun:
                 raise
-            await send_problem(self._problem(error, scope), scope, send)
+            await send_problem(self._problem(error), scope, send)
 
-    def _problem(self, error: BaseException, scope: Scope) -> Problem:
+    def _problem(self, error: BaseException) -> Problem:
         if isinstance(error, Problem):
             if error.__cause__ is not None:
-                fields = {"request_id": scope.get("request_id"), "cause": type(error.__cause__).__name__}
-                log.warning(error.code, extra=fields)
+                log.warning(error.code, extra={"cause": type(error.__cause__).__name__})
             return error
         if isinstance(error, HTTPException):
             return _from_http(error)
         if isinstance(error, asyncio.CancelledError):  # by the server, when its grace after SIGTERM is over
             return Unavailable("The server is stopping. Try again in a moment.")
-        log.error("unhandled", exc_info=error, extra={"request_id": scope.get("request_id")})
+        log.error("unhandled", exc_info=error)
         return Problem()
 
 

@@ -7,7 +7,6 @@ from typing import cast
 
 from contract.problems import OutsideIssuer
 from contract.replies import request_scope
-from observability import Metrics
 from persistence.database import Database
 from security.issuer import Issuer
 from security.limits import Limits
@@ -22,7 +21,6 @@ class Services:
     limits: Limits | None
     passwords: Passwords
     issuer: Issuer | None
-    metrics: Metrics
     contract_json: bytes
     clock: Callable[[], datetime]
 

@@ -57,11 +57,13 @@ def described(target: Target) -> str:
 class Database:
     """Runs statements, each committed by itself. They are kept compiled: those of a module are few."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, around: Callable[[Run], Run] | None = None) -> None:
+        """`around` sees each statement run."""
         self.target = parse(url)
         self._driver = SQLite(self.target.name) if self.target.is_sqlite else PostgreSQL(self.target.name)
         self._compiled: dict[Executable, Compiled] = {}
-        self._run: Run = self._driver.run
+        self._around = around or (lambda run: run)
+        self._run: Run = self._around(self._driver.run)
 
     async def fetch_one(self, statement: Executable, parameters: Parameters) -> Row | None:
         """The first row, or None."""
@@ -87,7 +89,7 @@ class Database:
 
         async def together(run: Run) -> T:
             within = copy(self)
-            within._run = run
+            within._run = self._around(run)
             return await work(within)
 
         with translated():

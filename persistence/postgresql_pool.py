@@ -10,6 +10,7 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 import psycopg
+from prometheus_client import Counter, Gauge
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
@@ -30,6 +31,15 @@ PATIENCE_S = 2.5  # for a connection: that there is none is known within 3 s
 ASKED_AFTER_S = 30  # a connection idle for longer is asked whether it lives
 KEPT_S = 240  # Neon suspends after 300 s
 UTC_NAMES = frozenset({"UTC", "Etc/UTC", "GMT", "Etc/GMT"})
+
+_IN_USE = Gauge(
+    "todo_pool_connections_in_use", "Connections to PostgreSQL in use.", multiprocess_mode="livesum"
+)
+_MAX = Gauge("todo_pool_connections_max", "Connections to PostgreSQL at most.", multiprocess_mode="livesum")
+_WAITING = Gauge(
+    "todo_pool_requests_waiting", "Requests waiting for a connection.", multiprocess_mode="livesum"
+)
+_TIMEOUTS = Counter("todo_pool_timeouts", "Requests that no connection came free for in time.")
 
 T = TypeVar("T")
 
@@ -111,6 +121,7 @@ class Pool:
         self._conninfo = conninfo
         self._idle: list[Connection] = []
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
+        _MAX.set(MAX_CONNECTIONS)
 
     async def lend(self, work: Callable[[Connection], Awaitable[T]], *, until: float) -> T:
         """What `work` gives, for which it has `until` then, by the event loop's clock.
@@ -135,8 +146,10 @@ class Pool:
         if not self._free.locked():
             await self._free.acquire()
         else:
-            async with asyncio.timeout(PATIENCE_S):
-                await self._free.acquire()
+            with _TIMEOUTS.count_exceptions(TimeoutError), _WAITING.track_inprogress():
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._free.acquire()
+        _IN_USE.inc()
         try:
             if self._idle:
                 if await (connection := self._idle.pop()).lives():
@@ -144,7 +157,7 @@ class Pool:
                 await self.close()  # the others have been idle for longer still
             return await self._connect(until)
         except BaseException:
-            self._free.release()
+            self._release()
             raise
 
     async def _connect(self, until: float) -> Connection:
@@ -165,9 +178,13 @@ class Pool:
             self._idle.append(connection)
         else:
             await connection.close()
-        self._free.release()
+        self._release()
         if self._idle and connection.used_at - self._idle[0].used_at > KEPT_S:
             await self._idle.pop(0).close()
+
+    def _release(self) -> None:
+        _IN_USE.dec()
+        self._free.release()
 
     async def close(self) -> None:
         """Close those that nobody uses."""

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
+from prometheus_client import Gauge
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from persistence.failures import is_busy, is_of_the_file
@@ -18,6 +19,10 @@ PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers do not wait for the writer
     "PRAGMA synchronous = FULL",  # an acknowledged write survives a power failure
     "PRAGMA foreign_keys = ON",
+)
+
+_WAITING = Gauge(
+    "todo_sqlite_writes_waiting", "Writes waiting for those before.", multiprocess_mode="livesum"
 )
 
 T = TypeVar("T")
@@ -69,8 +74,12 @@ class SQLite:
     @asynccontextmanager
     async def _its_turn(self) -> AsyncIterator[None]:
         """Wait for the writes before. Raises TimeoutError."""
-        async with asyncio.timeout(QUEUE_S):
+        if not self._turn.locked():
             await self._turn.acquire()
+        else:
+            with _WAITING.track_inprogress():
+                async with asyncio.timeout(QUEUE_S):
+                    await self._turn.acquire()
         try:
             yield
         finally:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 import httpx
 import jwt
+from prometheus_client import Counter, Gauge
 
 from contract.problems import Unavailable
 from security import jwk
@@ -20,6 +21,14 @@ KEPT_S = 24 * 3600  # how long known keys are used while the issuer is away
 RETRY_S, MAX_RETRY_S = 2, 30  # between two fetches, however many unknown keys are asked for
 FETCH_S = 3
 MAX_BYTES = 256 * 1024
+
+_FETCHES = Counter("todo_key_fetches", "Fetches of the outside issuer's keys.", ("outcome",))
+_SUCCESSES, _FAILURES = _FETCHES.labels("success"), _FETCHES.labels("failure")
+_FETCHED_AT = Gauge(
+    "todo_keys_fetched_timestamp_seconds",
+    "When the outside issuer's keys were last fetched (Unix time); 0 for never.",
+    multiprocess_mode="livemax",
+)
 
 
 class SharedSecret:
@@ -83,9 +92,12 @@ class KeySet:
             self._keys = await self.fetched()
         except Exception as error:  # of the network, of TLS, of the document: none may stop the requests
             self._failures += 1
+            _FAILURES.inc()
             log.warning("the key set cannot be fetched", extra={"error": repr(error)})
         else:
             self._failures, self._fetched_at = 0, began_at
+            _SUCCESSES.inc()
+            _FETCHED_AT.set_to_current_time()
             if not self._keys:
                 log.warning("the key set holds no key that can verify tokens")
         doublings = min(max(self._failures - 1, 0), 4)  # 2 s for the first failure, then 4, 8, 16, 30

@@ -11,6 +11,7 @@ from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
+from prometheus_client import Counter, Gauge
 from starlette.types import Scope
 
 from contract.problems import TooManyRequests
@@ -21,6 +22,13 @@ MEMORY = "memory"
 SHARED_S = 0.5  # how long the shared counts may keep a request waiting
 RETRY_S = 2  # between two tries to reach them, while they are away
 SWEEP_S = 10
+
+_REFUSALS = Counter("todo_rate_limit_refusals", "Requests refused by a rate limit.", ("limit",))
+_AWAY = Gauge(
+    "todo_rate_limit_storage_away",
+    "1 while some process cannot reach the shared counts, and counts for itself.",
+    multiprocess_mode="livemax",
+)
 
 
 class Counts(Storage):
@@ -86,6 +94,8 @@ class Limits:
 
     def __init__(self, rates: Mapping[str, str], storage: str) -> None:
         self._rates = {name: parse(rate) for name, rate in rates.items()}
+        for name in rates:
+            _REFUSALS.labels(name)  # 0 is a figure, too
         self._own = FixedWindowRateLimiter(Counts())
         self._shared = None if storage == MEMORY else FixedWindowRateLimiter(_redis(storage))
         self._is_away = False
@@ -96,6 +106,7 @@ class Limits:
         rate = self._rates[name]
         ends_at = await self._used_up_until(rate, name, *whose)
         if ends_at is not None:
+            _REFUSALS.labels(name).inc()
             window_s = rate.get_expiry()
             wait_s = math.ceil(ends_at + 0.5 - time.time())  # 0.5: Redis rounds to whole seconds
             wait_s = min(max(wait_s, 1), window_s)
@@ -124,6 +135,7 @@ class Limits:
             ends_at = await _hit(limiter, rate, *key)
         if self._is_away:
             self._is_away, self._next_try = False, 0.0
+            _AWAY.set(0)
             log.info("the rate limits are shared again")
         return ends_at
 
@@ -131,6 +143,7 @@ class Limits:
         self._next_try = time.monotonic() + RETRY_S
         if not self._is_away:
             self._is_away = True
+            _AWAY.set(1)
             log.warning(
                 "RATE_LIMIT_STORAGE is away: each process counts for itself", extra={"cause": repr(error)}
             )

@@ -8,6 +8,7 @@ from functools import cache, partial
 from typing import TypeVar
 
 import bcrypt
+from prometheus_client import Counter, Gauge
 
 from contract.problems import Unavailable, WeakPassword, WrongCredentials
 
@@ -19,13 +20,17 @@ MAX_BYTES = 72  # all that bcrypt reads; cutting off silently would make two pas
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 MAX_WAITING = 16 * THREADS  # about 4 s of waiting, then 503
 
+_RUNNING = Gauge("todo_bcrypt_running", "Passwords being hashed.", multiprocess_mode="livesum")
+_WAITING = Gauge("todo_bcrypt_waiting", "Passwords waiting for a thread.", multiprocess_mode="livesum")
+_REFUSALS = Counter("todo_bcrypt_refusals", "Requests refused since too many passwords wait.")
+
 
 class Passwords:
     """Hashes and compares, THREADS at a time."""
 
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bcrypt")
-        self._waiting = 0
+        self._unfinished = 0
 
     def prepare(self) -> None:
         """Make what is compared where there is no account: its absence takes as long as a wrong password.
@@ -52,13 +57,19 @@ class Passwords:
             raise WrongCredentials
 
     async def _run(self, work: Callable[[], T]) -> T:
-        if self._waiting >= MAX_WAITING + THREADS:
+        if self._unfinished >= MAX_WAITING + THREADS:
+            _REFUSALS.inc()
             raise Unavailable("Too many are logging in. Try again in a moment.", retry_after_s=5)
-        self._waiting += 1
+        self._count(+1)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            self._waiting -= 1
+            self._count(-1)
+
+    def _count(self, more: int) -> None:
+        self._unfinished += more
+        _RUNNING.set(min(self._unfinished, THREADS))
+        _WAITING.set(max(self._unfinished - THREADS, 0))
 
     def close(self) -> None:
         """Let the threads go when their work is done."""

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from tests import redis
+from tests.figures import figure
 from tests.limits import THREADS, answers_at_once, asked, asked_at_once
 from tests.people import SECRET, Person, new_person, token
 from tests.promises import client_of
@@ -144,7 +145,9 @@ def test_each_server_counts_alone_while_redis_is_away_and_together_when_it_is_ba
     with away(store):
         goes_on_alone(servers[0], clients[0])
         assert not is_counted_together(clients)
+        assert figure(clients[0], "todo_rate_limit_storage_away") == 1
     assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
+    assert figure(clients[0], "todo_rate_limit_storage_away") == 0
     assert [server for server in servers if redis.PASSWORD in server.log] == []
 
 

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from tests.contract.wire import connected, read
+from tests.figures import figure
 from tests.people import Person
 from tests.promises import client_of
 from tests.server import eventually, running
@@ -112,6 +113,12 @@ def test_what_cannot_wait_is_told_in_time_when_to_come_back(weathered: Storm):
     refused = [login for login in weathered.logins if login.status == 503]
     assert all(login.retry_after and login.retry_after >= 1 for login in refused)
     assert max(login.duration_s for login in refused) < ANSWERED_WITHIN_S
+
+
+def test_refusals_are_counted(weathered: Storm, unlimited: httpx.Client):
+    refused = [login for login in weathered.logins if login.status == 503]
+    assert figure(unlimited, "todo_bcrypt_refusals_total") == len(refused) + 1  # and the late sign-up
+    assert figure(unlimited, "todo_bcrypt_running") == figure(unlimited, "todo_bcrypt_waiting") == 0
 
 
 def test_everyone_else_is_answered_meanwhile(weathered: Storm):

@@ -3,10 +3,12 @@
 import asyncio
 import gzip
 import json
+import time
 from collections.abc import Awaitable, Iterator
 from typing import Any
 
 import pytest
+from prometheus_client import REGISTRY
 
 from contract.problems import Unavailable
 from security.keys import KeySet
@@ -115,6 +117,28 @@ def test_fetches_that_fail_are_further_and_further_apart(keys: KeySet, publisher
 
     run(story())
     assert fetched_at == [0, 2, 6, 14, 30, 60, 90, 120]
+
+
+def fetches(outcome: str) -> float:
+    return REGISTRY.get_sample_value("todo_key_fetches_total", {"outcome": outcome}) or 0
+
+
+def test_fetches_are_counted_by_outcome(keys: KeySet, publisher: Publisher, clock: Clock):
+    before, began = (fetches("success"), fetches("failure")), time.time()
+
+    async def story() -> None:
+        publisher.status = 500
+        for clock.seconds in (0, 2):
+            with pytest.raises(Unavailable):
+                await keys.find(OLD)
+        publisher.status, clock.seconds = 200, 6
+        assert await keys.find(OLD)
+
+    run(story())
+    assert (fetches("success"), fetches("failure")) == (before[0] + 1, before[1] + 2)
+    fetched_at = REGISTRY.get_sample_value("todo_keys_fetched_timestamp_seconds")
+    assert fetched_at is not None
+    assert began <= fetched_at <= time.time()
 
 
 def test_success_ends_the_waiting(keys: KeySet, publisher: Publisher, clock: Clock):

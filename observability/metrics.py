@@ -1,0 +1,89 @@
+"""What is counted of requests, and the text that Prometheus reads of all that any room counts.
+
+Each room declares what it counts where it happens, on prometheus_client's own registry. With several workers
+each writes its figures into files of a folder that they share, named in PROMETHEUS_MULTIPROC_DIR by their
+parent before it starts them; whoever is asked adds them up.
+"""
+
+from collections.abc import Iterable, Iterator
+from functools import cache, partial
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+    values,
+)
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+BUILD_INFO = "todo_build_info"
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)  # nothing may take longer
+
+_REQUESTS = Counter("todo_requests", "Requests answered.", ("operation", "method", "status"))
+_DURATIONS = Histogram("todo_request_duration_seconds", "Time to answer.", ("operation",), buckets=BUCKETS_S)
+_BUILD = Gauge(
+    BUILD_INFO,
+    "1, for each worker, labelled with the contract's version.",
+    ("version",),
+    multiprocess_mode="liveall",
+)
+
+disable_created_metrics()  # a time beside each figure, which several workers could not give
+
+
+def build(version: str) -> None:
+    """Say which contract this process serves."""
+    _BUILD.labels(version).set(1)
+
+
+# Looking a label up costs as much as counting; there are only so many of them.
+@cache
+def _request(operation: str, method: str, status: int) -> Counter:
+    return _REQUESTS.labels(operation, method, status)
+
+
+@cache
+def _duration(operation: str) -> Histogram:
+    return _DURATIONS.labels(operation)
+
+
+def observe(operation: str, method: str, status: int, duration_s: float) -> None:
+    """Count one request."""
+    _request(operation, method, status).inc()
+    _duration(operation).observe(duration_s)
+
+
+def text() -> bytes:
+    """Everything counted so far, by all workers, in Prometheus text format 0.0.4."""
+    if values.ValueClass is values.MutexValue:
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    registry.register(_Workers())
+    return generate_latest(registry)
+
+
+class _Workers(Collector):
+    """What all workers have counted, and by `pid` what each of those alive takes of the machine."""
+
+    def collect(self) -> Iterator[Metric]:
+        """A metric each."""
+        for metric in MultiProcessCollector(None).collect():
+            yield metric
+            if metric.name == BUILD_INFO:
+                yield from _processes(sample.labels["pid"] for sample in metric.samples)
+
+
+def _processes(pids: Iterable[str]) -> Iterable[Metric]:
+    families: dict[str, Metric] = {}
+    for pid in pids:
+        for metric in ProcessCollector(pid=partial(str, pid), registry=None).collect():
+            family = families.setdefault(metric.name, Metric(metric.name, metric.documentation, metric.type))
+            family.samples += [sample._replace(labels={"pid": pid}) for sample in metric.samples]
+    return families.values()

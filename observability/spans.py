@@ -1,0 +1,135 @@
+"""A span for each request and each statement, sent to an OpenTelemetry collector.
+
+Imported only where one is set: the packages are those of requirements-otel.lock.
+"""
+
+import threading
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, TypeVar
+
+from opentelemetry import trace
+from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+from opentelemetry.sdk.resources import OTELResourceDetector, Resource
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from observability import logs
+from observability.requests import operation_of
+from observability.traces import Parent
+
+FLUSH_S = 2  # of the 8 s after SIGTERM, behind the 5 that requests may take
+
+Given = TypeVar("Given")
+
+
+class Tracing:
+    """Sends spans to the collector at `endpoint`, from a thread of its own; what that cannot take is dropped.
+
+    OpenTelemetry's other settings (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER ...) are its SDK's.
+    """
+
+    def __init__(self, endpoint: str, document: Mapping[str, Any]) -> None:
+        exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
+        own = {"service.name": "todo-backend", "service.version": document["info"]["version"]}
+        resource = Resource.create(own | dict(OTELResourceDetector().detect().attributes))
+        # Not at exit, which a collector that hangs would put off.
+        self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
+        self._provider.add_span_processor(BatchSpanProcessor(exporter))
+        self._tracer = self._provider.get_tracer("todo")
+        self._routes = {
+            operation["operationId"]: path
+            for path, item in document["paths"].items()
+            for operation in item.values()
+            if "operationId" in operation
+        }
+
+    def middleware(self, next_app: ASGIApp) -> "SpanMiddleware":
+        """Makes each request a span."""
+        return SpanMiddleware(next_app, self)
+
+    def begin(self, method: str, parent: Parent | None) -> Span:
+        """The span of a request, below its caller's."""
+        context = None
+        if parent is not None:
+            flags = TraceFlags(parent.flags)
+            ids = int(parent.trace_id, 16), int(parent.span_id, 16)
+            context = trace.set_span_in_context(NonRecordingSpan(SpanContext(*ids, True, flags)))
+        return self._tracer.start_span(method, context, SpanKind.SERVER)
+
+    def end(self, span: Span, method: str, operation: str, status: int) -> None:
+        """Say what came of it. No query, no address, no user: the path's template is as much as is told.
+
+        https://opentelemetry.io/docs/specs/semconv/http/http-spans/
+        """
+        route = self._routes.get(operation)
+        span.update_name(operation)
+        span.set_attribute("http.request.method", method if route else "_OTHER")
+        span.set_attribute("http.response.status_code", status)
+        if route:
+            span.set_attribute("http.route", route)
+        if status >= 500:
+            span.set_attribute("error.type", str(status))
+            span.set_status(StatusCode.ERROR)
+        span.end()
+
+    def around(self, run: Callable[[Any, Any], Awaitable[Given]]) -> Callable[[Any, Any], Awaitable[Given]]:
+        """`run`, with a span for each statement of a request: its SQL, which holds no values.
+
+        https://opentelemetry.io/docs/specs/semconv/db/database-spans/
+        """
+
+        async def in_span(statement: Any, parameters: Any) -> Given:
+            if not trace.get_current_span().is_recording():
+                return await run(statement, parameters)
+            sql: str = statement.sql
+            span = self._tracer.start_span(sql.split(maxsplit=1)[0], kind=SpanKind.CLIENT)
+            span.set_attribute("db.query.text", sql)
+            try:
+                return await run(statement, parameters)
+            except BaseException as error:  # its text may hold values
+                span.set_attribute("error.type", type(error).__name__)
+                span.set_status(StatusCode.ERROR)
+                raise
+            finally:
+                span.end()
+
+        return in_span
+
+    def close(self) -> None:
+        """Send what is left, for FLUSH_S at most."""
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(FLUSH_S)
+
+
+class SpanMiddleware:
+    """Makes each request a span; stands right below the layer that names and logs it."""
+
+    def __init__(self, next_app: ASGIApp, tracing: Tracing) -> None:
+        self.next_app = next_app
+        self._tracing = tracing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Begin and end the span; name it in the request's log line."""
+        if scope["type"] != "http":
+            return await self.next_app(scope, receive, send)
+        span = self._tracing.begin(scope["method"], scope.get("trace_parent"))
+        ids = span.get_span_context()
+        logs.about_request.get().update(
+            trace_id=trace.format_trace_id(ids.trace_id), span_id=trace.format_span_id(ids.span_id)
+        )
+        status = 500
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                await self.next_app(scope, receive, watched)
+        finally:
+            self._tracing.end(span, scope["method"], operation_of(scope["extensions"]), status)

@@ -1,0 +1,34 @@
+"""The trace that a request belongs to, as its caller says (W3C Trace Context, level 1)."""
+
+import re
+from collections.abc import Iterable
+from typing import NamedTuple
+
+# https://www.w3.org/TR/trace-context/#traceparent-header-field-values; an id of zeros is none.
+_TRACEPARENT = re.compile(rb"00-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-([0-9a-f]{2})")
+
+
+class Parent(NamedTuple):
+    """The caller's span, its ids in lower-case hexadecimal."""
+
+    trace_id: str
+    span_id: str
+    flags: int
+
+
+def find_parent(headers: Iterable[tuple[bytes, bytes]]) -> Parent | None:
+    """The one that `traceparent` names; None unless there is one such header, of version 00."""
+    given = [value for name, value in headers if name == b"traceparent"]
+    if len(given) != 1 or (match := _TRACEPARENT.fullmatch(given[0])) is None:
+        return None
+    trace_id, span_id, flags = match.groups()
+    return Parent(trace_id.decode(), span_id.decode(), int(flags, 16))
+
+
+def can_be_sent() -> bool:
+    """Whether OpenTelemetry is installed, which is an extra."""
+    try:
+        from observability import spans  # noqa: F401, PLC0415
+    except ImportError:
+        return False
+    return True
