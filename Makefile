@@ -8,6 +8,7 @@ BIN    := $(VENV)/bin
 UV_VERSION := 0.13.8
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/uv/bin/uv)
 INTO   := --quiet --require-hashes --python $(BIN)/python
+EXTRA  := $(if $(OTEL),-otel)
 NODE   := node_modules/.package-lock.json
 LOCK   := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command "make lock"
@@ -20,7 +21,7 @@ WITHOUT_ADDRESSES := const fs = require("fs"), name = "package-lock.json", lock 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
-run: $(VENV)/.run  ## serve on http://127.0.0.1:8000 (SQLite, built-in accounts, unless .env says otherwise)
+run: $(VENV)/.run$(EXTRA)  ## serve on http://127.0.0.1:8000 (SQLite, built-in accounts, unless .env says otherwise)
 	@$(BIN)/python -m cli serve
 
 test: check $(NODE)  ## run every check and every test, on SQLite and on PostgreSQL
@@ -52,7 +53,7 @@ client: $(NODE)  ## generate the TypeScript client's types from the contract, an
 
 install: $(VENV)/.dev $(NODE)  ## install everything into .venv
 
-migrate: $(VENV)/.run  ## bring the database of DATABASE_URL to the newest schema, without serving
+migrate: $(VENV)/.run$(EXTRA)  ## bring the database of DATABASE_URL to the newest schema, without serving
 	@$(BIN)/python -m cli migrate
 
 lock: $(UV)  ## resolve the dependencies of pyproject.toml anew
@@ -64,13 +65,13 @@ lock: $(UV)  ## resolve the dependencies of pyproject.toml anew
 clean:  ## remove what the targets made
 	rm -rf $(VENV) node_modules clients/typescript/build clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
 
-$(VENV)/.run: requirements.lock | $(BIN)/python $(UV)
-	@$(UV) pip install $(INTO) -r requirements.lock
+$(VENV)/.run$(EXTRA): requirements$(EXTRA).lock | $(BIN)/python $(UV)
+	@$(UV) pip install $(INTO) -r requirements$(EXTRA).lock
 	@touch $@
 
 $(VENV)/.dev: requirements-dev.lock | $(BIN)/python $(UV)
 	@$(UV) pip install $(INTO) -r requirements-dev.lock
-	@touch $@ $(VENV)/.run
+	@touch $@ $(VENV)/.run $(VENV)/.run-otel
 
 $(NODE): package-lock.json
 	@if command -v npm >/dev/null; then npm ci --ignore-scripts --silent; fi
