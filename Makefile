@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long contract-tests check bench bench-growth client install migrate lock clean
+.PHONY: help run test test-long contract-tests check check-code check-contract bench bench-growth client install migrate lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -33,11 +33,17 @@ test-long: $(VENV)/.dev  ## run the tests of tests/faults at full length (an hou
 contract-tests: $(VENV)/.dev  ## run the tests of tests/contract only
 	@$(BIN)/python -m pytest tests/contract
 
-check: $(VENV)/.dev  ## format, lint, strict types, the contract, the doors between the rooms
+check: $(VENV)/.dev $(NODE)  ## format, lint, strict types, the contract, the doors between the rooms
+	@$(MAKE) --no-print-directory --jobs=2 check-code check-contract
+
+check-code:
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/openapi-spec-validator openapi/todo.yaml
 	@$(BIN)/lint-imports --no-cache --no-logo | tail -n 2
+
+check-contract:
+	@$(BIN)/openapi-spec-validator openapi/todo.yaml
+	@openapi/check
 
 bench: $(VENV)/.dev  ## measure this server beside its peers, and under many connections (15 minutes)
 	@$(BIN)/python -W 'ignore:Using `httpx`' -m benchmarks.in_process
