@@ -1,7 +1,6 @@
 // What changed from one contract to another, and what of that a client would notice.
+import { isDeepStrictEqual } from 'node:util';
 import { apiCompare } from 'api-smart-diff';
-
-const HEADERS = 'headers';
 
 /**
  * A line for each break, and whether anything but words changed.
@@ -11,17 +10,20 @@ const HEADERS = 'headers';
  * @returns {{breaks: string[], hasMeaning: boolean}}
  */
 export function compare(before, after) {
-  const annotateHook = (diff, context) => judge(diff, context); // it is kept as the diff's description
-  const { diffs, merged } = apiCompare(plain(before), plain(after), { annotateHook });
+  const contracts = [plain(before), plain(after)];
+  leaveOutEqual(...contracts.map(({ paths }) => paths), 4);
+  const seen = []; // more than there are: where there are alternatives, each is tried with each
+  const annotateHook = (diff, context) => String(seen.push(judged(diff, context)) - 1);
+  const changes = apiCompare(...contracts, { annotateHook }).diffs.map(({ description }) => seen[description]);
   return {
-    breaks: inFewLines(diffs.filter((diff) => diff.description === 'breaking'), merged),
-    hasMeaning: diffs.some((diff) => diff.description !== 'annotation'),
+    breaks: inFewLines(changes.filter(({ type }) => type === 'breaking')),
+    hasMeaning: changes.some(({ type }) => type !== 'annotation'),
   };
 }
 
 /**
  * What clients notice and api-smart-diff 1.0.6 does not, and the other way round; the first that fits decides.
- * `fits` is given the change, with `inAnswer` and `key`, the last of its path; `breaks` also what stood around it.
+ * Both are given the change, with `key`, the last of its path, and `inAnswer`; `fits` also what stood around it.
  */
 const CORRECTIONS = [
   // Generated clients name functions and arguments after these.
@@ -72,13 +74,25 @@ function isNewAnswer({ path, action }) {
   return action === 'add' && path.length === 5 && path[3] === 'responses';
 }
 
-/** breaking, non-breaking, or annotation for words. What nobody has an opinion about is taken for breaking. */
-function judge(diff, context) {
-  const change = { ...diff, key: diff.path.at(-1), inAnswer: diff.path[3] === 'responses' };
-  if (isInWords(diff.path)) return 'annotation';
+/** The change with its type put right, and the name of the parameter that it is about. */
+function judged(diff, context) {
+  const { path, action } = diff;
+  const change = { ...diff, key: path.at(-1), inAnswer: path[3] === 'responses' };
+  return { ...change, type: typeOf(change, context), parameter: nameOfParameter(action, context) };
+}
+
+/** breaking, non-breaking, deprecated, or annotation for words. What nobody has an opinion about is breaking. */
+function typeOf(change, context) {
+  if (isInWords(change.path)) return 'annotation';
   const correction = CORRECTIONS.find(({ fits }) => fits(change, context));
-  if (correction === undefined) return diff.type === 'unclassified' ? 'breaking' : diff.type;
-  return correction.breaks(change, context) ? 'breaking' : 'non-breaking';
+  if (correction) return correction.breaks(change) ? 'breaking' : 'non-breaking';
+  return change.type === 'unclassified' ? 'breaking' : change.type;
+}
+
+/** Its name where a change is in a parameter: places in lists differ between the contracts. */
+function nameOfParameter(action, { before, after }) {
+  const { root, path } = action === 'add' ? after : before;
+  return path[3] === 'parameters' ? path.slice(0, 5).reduce((part, key) => part[key], root).name : undefined;
 }
 
 /**
@@ -122,41 +136,57 @@ function putHeadersIntoContent(answer) {
   const headers = Object.entries(answer.headers ?? {});
   const properties = Object.fromEntries(headers.map(([name, { schema }]) => [name, schema]));
   const required = headers.filter(([, header]) => header.required).map(([name]) => name);
-  answer.content = { ...answer.content, [HEADERS]: { schema: { type: 'object', properties, required } } };
+  answer.content = { ...answer.content, headers: { schema: { type: 'object', properties, required } } };
   delete answer.headers;
 }
 
-/** The same change in many places is one line. */
-function inFewLines(diffs, merged) {
-  const places = new Map();
-  for (const diff of diffs) {
-    const [place, change] = inWords(diff, merged);
-    places.set(change, [...(places.get(change) ?? []), place]);
+/** Takes out what is the same in both, down to single answers: to compare all of it takes a second. */
+function leaveOutEqual(before, after, depth) {
+  for (const key of Object.keys(before).filter((name) => Object.hasOwn(after, name))) {
+    if (isDeepStrictEqual(before[key], after[key])) {
+      delete before[key];
+      delete after[key];
+    } else if (depth > 1 && [before, after].every((part) => isPlainObject(part[key]))) {
+      leaveOutEqual(before[key], after[key], depth - 1);
+    }
   }
-  return [...places].map(([change, [first, ...more]]) => {
+}
+
+function isPlainObject(value) {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+/** The same change in many places is one line. */
+function inFewLines(changes) {
+  const places = new Map();
+  for (const change of changes) {
+    const [place, what] = inWords(change);
+    places.set(what, [...(places.get(what) ?? []), place]);
+  }
+  return [...places].map(([what, [first, ...more]]) => {
     const others = more.length ? ` and ${more.length} more` : '';
-    return `${first}${others}: ${change}`;
+    return `${first}${others}: ${what}`;
   });
 }
 
 /** Where a change is, and what it is. */
-function inWords({ path, action, before, after }, merged) {
-  const [place, names] = placed(path, merged);
+function inWords(change) {
+  const { path, action, before, after } = change;
+  const [place, names] = placed(change);
   const isItem = typeof path.at(-1) === 'number' && path.length > 5;
-  const what = isItem ? [...names.slice(0, -1), inShort(after ?? before)] : names;
-  const happened = action === 'add' ? 'is new' : 'is gone';
-  return [place, `${what.join(' ')} ${action === 'replace' ? `was ${inShort(before)}, is ${inShort(after)}` : happened}`];
+  const what = (isItem ? [...names.slice(0, -1), inShort(after ?? before)] : names).join(' ');
+  if (action === 'replace') return [place, `${what} was ${inShort(before)}, is ${inShort(after)}`];
+  return [place, `${what} ${action === 'add' ? 'is new' : 'is gone'}`];
 }
 
 /** The operation, with the status of an answer; and the names of what is further inside. */
-function placed(path, merged) {
+function placed({ path, parameter }) {
   if (path[0] !== 'paths') return ['Every operation', path.filter((key) => key !== 'components')];
   const [, url, method, part, which, ...inside] = path;
   const operation = `${method.toUpperCase()} ${url}`;
   if (part === undefined) return [operation, ['the operation']];
   if (part === 'responses') return [`${operation}, answer ${which}`, inside.length ? named(inside) : ['the answer']];
-  if (part !== 'parameters') return [operation, named(path.slice(3))];
-  return [operation, [`parameter ${merged.paths[url][method].parameters[which].name}`, ...named(inside)]];
+  return [operation, parameter ? [`parameter ${parameter}`, ...named(inside)] : named(path.slice(3))];
 }
 
 /** The path without what says nothing to people: `title maxLength`. */

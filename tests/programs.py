@@ -2,11 +2,13 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
 
-NODE_MODULES = Path(__file__).parent.parent / "node_modules"
+ROOT = Path(__file__).parent.parent
+NODE_MODULES = ROOT / "node_modules"
 PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))  # where Debian puts servers
 
 
@@ -26,6 +28,14 @@ def needed_node() -> str:
     if not NODE_MODULES.is_dir():
         leave_out("the packages of package.json are not installed: run `make install`")
     return node
+
+
+def run_node(*words: str | Path, given: str = "", cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
+    """What came of `node` with these words and `given` on its standard input."""
+    command = (needed_node(), *words)
+    return subprocess.run(
+        command, input=given, cwd=cwd, capture_output=True, text=True, timeout=120, check=False
+    )
 
 
 def leave_out(why: str) -> str:
