@@ -29,7 +29,7 @@ const CORRECTIONS = [
   // Generated clients name functions and arguments after these.
   { fits: ({ path, key }) => key === 'operationId' || isNameOfParameter(path), breaks: () => true },
   // It takes one of these for narrower, in answers and in queries.
-  { fits: ({ key, action }) => /^(type|format|pattern)$/.test(key) && action === 'replace', breaks: () => true },
+  { fits: ({ action, path }) => action === 'replace' && isKindOfValue(path), breaks: () => true },
   // It has this the wrong way round. Null is one value more: a client may send it, or has to expect it.
   { fits: ({ key }) => key === 'nullable', breaks: ({ after, inAnswer }) => inAnswer === (after === true) },
   // It sees new and removed values where values are limited for the first time, or no longer.
@@ -37,9 +37,9 @@ const CORRECTIONS = [
   // What is no longer read would be lost without a word, since unknown members are ignored.
   { fits: ({ path, action }) => path.at(-2) === 'properties' && action === 'remove', breaks: () => true },
   // Clients ignore members they do not know; this server does too, and has to go on with it.
-  { fits: ({ key }) => key === 'additionalProperties', breaks: ({ after, inAnswer }) => !inAnswer && after === false },
+  { fits: ({ key }) => key === 'additionalProperties', breaks: ({ inAnswer, after }) => !inAnswer && after === false },
   // A default does not help a client that leaves out what is required: nothing fills it in.
-  { fits: isNewlyRequired, breaks: ({ inAnswer }) => !inAnswer },
+  { fits: ({ path, action }) => path.at(-2) === 'required' && action === 'add', breaks: ({ inAnswer }) => !inAnswer },
   { fits: isNewInput, breaks: ({ after }) => after.required === true },
   // A new way to fail is like those of its class (RFC 9110 15); a new way to succeed is not looked for.
   { fits: isNewAnswer, breaks: ({ key }) => /^[123]/.test(key) },
@@ -50,20 +50,21 @@ const CORRECTIONS = [
 
 /** Whether it is for people, or for this server alone; a property may have such a name too. */
 function isInWords(path) {
-  const isOne = /^(description|summary|examples?|links|tags|externalDocs|x-.*)$/;
-  return path.some((key, index) => isOne.test(key) && path[index - 1] !== 'properties');
+  const words = /^(description|summary|examples?|links|tags|externalDocs|x-.*)$/;
+  return path.some((key, index) => words.test(key) && path[index - 1] !== 'properties');
 }
 
 function isNameOfParameter(path) {
   return path[3] === 'parameters' && path.length === 6 && path[5] === 'name';
 }
 
-function isOfWholeEnum({ path, action }, { before, after }) {
-  return path.at(-2) === 'enum' && (action === 'add' ? before : after).parent.length === 0;
+/** A keyword whose values are not more or less than each other. */
+function isKindOfValue(path) {
+  return /^(type|format|pattern)$/.test(path.at(-1)) || path.at(-2) === 'enum';
 }
 
-function isNewlyRequired({ path, action }) {
-  return path.at(-2) === 'required' && action === 'add';
+function isOfWholeEnum({ path, action }, { before, after }) {
+  return path.at(-2) === 'enum' && (action === 'add' ? before : after).parent.length === 0;
 }
 
 function isNewInput({ path, key, action }) {
@@ -102,8 +103,8 @@ function nameOfParameter(action, { before, after }) {
 function plain(contract) {
   const { components, paths, security, ...rest } = resolved(contract, contract);
   const schemes = components?.securitySchemes ?? {};
-  for (const { parameters: shared = [], ...operations } of Object.values(paths)) {
-    for (const operation of Object.values(operations)) {
+  for (const { parameters: shared = [], ...item } of Object.values(paths)) {
+    for (const operation of Object.values(item).filter(({ responses }) => responses)) {
       const credentials = asParameter(operation.security ?? security ?? [], Object.keys(schemes));
       operation.parameters = [...(operation.parameters ?? []), ...shared, credentials];
       delete operation.security;
@@ -123,7 +124,7 @@ function resolved(part, root) {
   return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, resolved(value, root)]));
 }
 
-/** Credentials are a parameter with a few values, whoever asks for none takes any. */
+/** Credentials are a parameter with a few values; what asks for none takes any. */
 function asParameter(security, schemes) {
   const ways = security.map((way) => Object.keys(way).sort().join(' and '));
   const isOpen = ways.length === 0 || ways.includes('');
@@ -146,14 +147,10 @@ function leaveOutEqual(before, after, depth) {
     if (isDeepStrictEqual(before[key], after[key])) {
       delete before[key];
       delete after[key];
-    } else if (depth > 1 && [before, after].every((part) => isPlainObject(part[key]))) {
+    } else if (depth > 1 && [before, after].every((part) => part[key].constructor === Object)) {
       leaveOutEqual(before[key], after[key], depth - 1);
     }
   }
-}
-
-function isPlainObject(value) {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
 /** The same change in many places is one line. */
@@ -196,6 +193,5 @@ function named(path) {
 }
 
 function inShort(value) {
-  const text = JSON.stringify(value);
-  return text.length > 200 ? `${text.slice(0, 199)}…` : text;
+  return JSON.stringify(value).slice(0, 200);
 }
