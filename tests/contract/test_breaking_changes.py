@@ -40,7 +40,8 @@ CHANGES: dict[str, tuple[tuple[bool, bool], Edit]] = {
     "a query parameter has another name": (BOTH, put(f"{PARAMETERS} limit name", "size")),
     "a header has another name": (BOTH, put(f"{PARAMETERS} if_match name", "If-Version")),
     "a path parameter has another name": (
-        BOTH, together(put(f"{PARAMETERS} user_id name", "owner"), rename(LIST, "/api/{owner}/tasks"))),
+        BOTH, together(put(f"{PARAMETERS} task_id name", "id"), rename(TASK, "/api/{user_id}/tasks/{id}"),
+                       rename(f"{TASK}/complete", "/api/{user_id}/tasks/{id}/complete"))),
     "a parameter moves to the headers": (BOTH, put(f"{PARAMETERS} cursor in", "header")),
     "a parameter has another type": (
         BOTH, put(f"{PARAMETERS} limit schema", {"type": "string", "default": 1000})),
@@ -104,6 +105,7 @@ CHANGES: dict[str, tuple[tuple[bool, bool], Edit]] = {
     "a member has another value": (BOTH, put(f"{SCHEMAS} Health properties status enum 0", "well")),
     "a member has any type": (MAKING, put(f"{SCHEMAS} Task properties completed", {})),
     "another member is sure to come": (BOTH, put(f"{SCHEMAS} Problem required 0", "errors")),
+    "what nobody judges": (BOTH, put(f"{SCHEMAS} Health discriminator", {"propertyName": "status"})),
     "no member is known": (MAKING, put(f"{SCHEMAS} Health", {"type": "object"})),
     "nothing is known": (MAKING, put(f"{SCHEMAS} Health", {})),
     "a member has one of several types": (MAKING, put(f"{SCHEMAS} Task properties completed", {
