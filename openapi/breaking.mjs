@@ -23,8 +23,8 @@ function main(given) {
 function faultsOf(before, after) {
   const [from, to] = [before, after].map(versionOf);
   const { breaks, hasMeaning } = compare(before, after);
-  if (hasMeaning && !isNewer(to, from)) {
-    return [...breaks, `The contract is not that of ${from} any longer: raise info.version, which is ${to}`];
+  if (isNewer(from, to) || (hasMeaning && from === to)) {
+    return [...breaks, `This is not the contract of ${from} any longer: raise info.version, which is ${to}`];
   }
   if (breaks.length === 0 || major(to) > major(from)) return [];
   return [...breaks, `This breaks clients of ${from}, and ${to} is not a new major version: see CONTRIBUTING.md`];
@@ -65,8 +65,7 @@ function major(version) {
 
 /** Whether the first of two versions, of three numbers each, is the greater one. */
 function isNewer(version, other) {
-  const compared = new Intl.Collator('en', { numeric: true }).compare(version, other);
-  return compared > 0;
+  return new Intl.Collator('en', { numeric: true }).compare(version, other) > 0;
 }
 
 process.exitCode = main(process.argv.slice(2));

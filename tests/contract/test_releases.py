@@ -72,6 +72,7 @@ def test_break_is_named(compare):
         ("1.9.0", AN_ADDITION, 1),
         ("1.8.9", AN_ADDITION, 1),
         ("1.9.0", put(f"{SCHEMAS} Title description", "x"), 0),
+        ("1.8.9", put(f"{SCHEMAS} Title description", "x"), 1),
         ("1.9.0", put(f"{LIST} get deprecated", True), 1),
     ],
 )
