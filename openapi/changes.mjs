@@ -121,7 +121,13 @@ function resolved(part, root) {
   if (typeof part.$ref === 'string') {
     return resolved(part.$ref.slice(2).split('/').reduce((found, name) => found[name], root), root);
   }
-  return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, resolved(value, root)]));
+  return unwrapped(Object.fromEntries(Object.entries(part).map(([name, value]) => [name, resolved(value, root)])));
+}
+
+/** An allOf of one thing says no more than that thing does where it stands. */
+function unwrapped({ allOf, ...part }) {
+  if (allOf?.length === 1 && !Object.keys(allOf[0]).some((name) => name in part)) return { ...part, ...allOf[0] };
+  return allOf ? { ...part, allOf } : part;
 }
 
 /** Credentials are a parameter with a few values; what asks for none takes any. */

@@ -22,7 +22,9 @@ from tests.server import ROOT, Server, eventually, free_port, running, start
 CANARY = "c4n4ry"
 PARENT_ID = "b7ad6b7169203331"
 ENDS_WITHIN_S = 8
-WITHOUT_OPENTELEMETRY = "import sys; sys.modules['opentelemetry.sdk'] = None; import cli.__main__; cli.__main__.main()"
+WITHOUT_OPENTELEMETRY = (
+    "import sys; sys.modules['opentelemetry.sdk'] = None; import cli.__main__; cli.__main__.main()"
+)
 IS_IMPORTED = """
 import sys, app, settings
 app.create_app(settings.Settings())

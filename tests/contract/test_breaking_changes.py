@@ -16,6 +16,7 @@ METRICS = "paths /metrics get"
 JSON_BODY = {"content": {"application/json": {"schema": {"type": "object"}}}}
 STRING = {"type": "string", "maxLength": 9}
 QUERY = {"name": "q", "in": "query", "schema": STRING}
+ONE_OF_THREE = [{"required": [name]} for name in ("title", "description", "completed")]
 KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
 
 NEITHER, BOTH, MAKING, UNMAKING = (False, False), (True, True), (True, False), (False, True)
@@ -80,7 +81,10 @@ CHANGES: dict[str, tuple[tuple[bool, bool], Edit]] = {
     "unknown members are refused": (MAKING, put(f"{SCHEMAS} NewUser additionalProperties", False)),
     "one of some members has to be sent": (
         MAKING, put(f"{SCHEMAS} Completion anyOf", [{"required": ["completed"]}])),
-    "one of fewer members has to be sent": (MAKING, drop(f"{SCHEMAS} TaskChanges anyOf 2")),
+    "one of fewer members has to be sent": (MAKING, drop(f"{SCHEMAS} TaskChanges allOf 0 anyOf 2")),
+    "one of some members has to be sent, said without allOf": (
+        NEITHER, together(put(f"{SCHEMAS} TaskChanges anyOf", ONE_OF_THREE),
+                          drop(f"{SCHEMAS} TaskChanges allOf"))),
     "a member or more has to be sent": (MAKING, put(f"{SCHEMAS} Completion minProperties", 1)),
     # What a client gets.
     "a new failure": (UNMAKING, put(f"{TASK} get responses 410", {"description": "Gone."})),

@@ -34,7 +34,7 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Exchange email and password for a token
+         * Log in for a token
          * @description The token opens `/api/{user_id}/...` of `user.id` and of nobody else. Every failure to log in gives the same answer, in the same time, whatever its cause.
          */
         post: operations["auth.login"];
@@ -69,7 +69,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
             };
             cookie?: never;
@@ -96,7 +96,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
                 /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
                 task_id: components["parameters"]["task_id"];
@@ -109,8 +109,8 @@ export interface paths {
          */
         get: operations["tasks.get"];
         /**
-         * Replace a task's title, and more if given
-         * @description `description` and `completed` keep their value when they are left out.
+         * Replace a task
+         * @description Its `title`, that is; `description` and `completed` keep their value when they are left out.
          */
         put: operations["tasks.put"];
         post?: never;
@@ -122,7 +122,7 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change some of a task
+         * Change a part of a task
          * @description Only the members given are changed, and at least one of the three must be given. `"description": null` clears the description.
          */
         patch: operations["tasks.patch"];
@@ -133,7 +133,7 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
                 /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
                 task_id: components["parameters"]["task_id"];
@@ -202,7 +202,7 @@ export interface paths {
         };
         /**
          * Figures for Prometheus
-         * @description Requests by operation, method and status, and their durations, in the Prometheus text format. They are those of the process that answers.
+         * @description Requests by operation, method and status, their durations, and what they wait for, in the Prometheus text format. They are those of all worker processes, whichever answers.
          */
         get: operations["service.metrics"];
         put?: never;
@@ -237,15 +237,9 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        /**
-         * @description Compared byte for byte.
-         * @example ada
-         */
+        /** @description Compared byte for byte. */
         UserId: string;
-        /**
-         * Format: int64
-         * @example 42
-         */
+        /** Format: int64 */
         TaskId: number;
         /**
          * @description At least one character that is not white space; no NUL.
@@ -280,12 +274,22 @@ export interface components {
             updated_at: components["schemas"]["Timestamp"];
         };
         Tasks: components["schemas"]["Task"][];
+        /**
+         * @example {
+         *       "title": "Buy milk"
+         *     }
+         */
         NewTask: {
             title: components["schemas"]["Title"];
             description?: components["schemas"]["Description"];
             completed?: boolean;
         };
-        /** @description At least one of the three. */
+        /**
+         * @description At least one of the three.
+         * @example {
+         *       "title": "Buy oat milk"
+         *     }
+         */
         TaskChanges: {
             title?: components["schemas"]["Title"];
             description?: components["schemas"]["Description"];
@@ -770,7 +774,7 @@ export interface components {
         };
     };
     parameters: {
-        /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+        /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
         user_id: components["schemas"]["UserId"];
         /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
         task_id: components["schemas"]["TaskId"];
@@ -946,7 +950,7 @@ export interface operations {
             };
             header?: never;
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
             };
             cookie?: never;
@@ -987,7 +991,7 @@ export interface operations {
                 "Idempotency-Key"?: components["parameters"]["idempotency_key"];
             };
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
             };
             cookie?: never;
@@ -1038,7 +1042,7 @@ export interface operations {
                 "If-None-Match"?: components["parameters"]["if_none_match"];
             };
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
                 /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
                 task_id: components["parameters"]["task_id"];
@@ -1066,7 +1070,7 @@ export interface operations {
                 "If-Match"?: components["parameters"]["if_match"];
             };
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
                 /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
                 task_id: components["parameters"]["task_id"];
@@ -1101,7 +1105,7 @@ export interface operations {
                 "If-Match"?: components["parameters"]["if_match"];
             };
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
                 /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
                 task_id: components["parameters"]["task_id"];
@@ -1138,7 +1142,7 @@ export interface operations {
                 "If-Match"?: components["parameters"]["if_match"];
             };
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
                 /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
                 task_id: components["parameters"]["task_id"];
@@ -1173,7 +1177,7 @@ export interface operations {
                 "If-Match"?: components["parameters"]["if_match"];
             };
             path: {
-                /** @description Whose tasks. It must be the `sub` of the token; any other value is 403. */
+                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
                 user_id: components["parameters"]["user_id"];
                 /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
                 task_id: components["parameters"]["task_id"];
