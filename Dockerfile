@@ -16,10 +16,12 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin
  && install --directory --owner todo --group todo /data
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
-COPY app.py cli.py observability.py server.py settings.py ./
-COPY openapi/ openapi/
+COPY app.py server.py settings.py ./
+COPY openapi/todo.yaml openapi/
+COPY cli/ cli/
 COPY contract/ contract/
 COPY handlers/ handlers/
+COPY observability/ observability/
 COPY persistence/ persistence/
 COPY security/ security/
 # Now: the server may not write here, and would compile everything anew at each start.

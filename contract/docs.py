@@ -10,14 +10,13 @@ from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
 PATH = "/docs"
-_HERE = Path(__file__).parent
-_PAGE = _HERE / "docs.html"
+_FILES = Path(__file__).parent / "page"
 # Connexion's page has its script inside, is named "Swagger UI" and takes a phone for a wide screen.
 _OWN_FILES = {
-    "/": _PAGE,
-    "/index.html": _PAGE,
-    "/docs.js": _HERE / "docs.js",
-    "/docs.css": _HERE / "docs.css",
+    "/": _FILES / "index.html",
+    "/index.html": _FILES / "index.html",
+    "/docs.js": _FILES / "docs.js",
+    "/docs.css": _FILES / "docs.css",
 }
 
 # Swagger UI draws its icons from data URLs; everything else comes from here, and goes nowhere else.

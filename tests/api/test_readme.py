@@ -1,11 +1,13 @@
 """The README's own commands do what it says."""
 
+import os
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
-from tests.server import ROOT, Server
+from tests.server import ROOT, Server, free_port
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -38,6 +40,24 @@ def test_first_task_is_given_back(first_task: subprocess.CompletedProcess[str]):
 
 def test_first_task_takes_four_lines():
     assert len(shell_block("A first task").strip().splitlines()) == 4
+
+
+def test_commands_for_whoever_runs_it_do_what_they_say(tmp_path: Path):
+    (tmp_path / "todo").symlink_to(ROOT / "todo")
+    script = "set -e\n./todo migrate\n" + shell_block("Running it").replace("remove", "remove --yes")
+    settings = {"PATH": os.environ["PATH"], "DATABASE_URL": "sqlite:///todo.db", "PORT": str(free_port())}
+    ran = subprocess.run(
+        ["bash", "-c", script],
+        cwd=tmp_path,
+        env=settings,
+        input="three green parrots\n",
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert (tmp_path / "ada.jsonl").read_text(encoding="utf-8").startswith('{"type":"user"')
 
 
 def test_every_setting_is_explained():

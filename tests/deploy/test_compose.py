@@ -118,7 +118,11 @@ def test_health_checks_of_the_others_find_them(postgresql: str, valkey: redis.Re
 
 def test_settings_of_the_api_are_settings():
     names = {name.upper() for name in Settings.__dataclass_fields__}
-    assert names - {*API["environment"]} == {"HOST", "PORT"}  # the image's
+    assert names - {*API["environment"]} == {
+        "HOST",
+        "PORT",
+        "NO_COLOR",
+    }  # the image's; and no terminal is there
     assert {*API["environment"]} <= names
     Settings.from_environment(environment("api"))
 

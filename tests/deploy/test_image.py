@@ -109,7 +109,15 @@ def test_someone_signs_up_in_a_container(container: Container):
 def test_container_writes_to_its_volume_and_nowhere_else(container: Container):
     assert (container.data / "todo.db").is_file()
     assert files_of(container.folder) - container.built == {container.server.log_file}  # no .pyc either
-    assert {file.suffix for file in container.built} == {".py", ".pyc", ".yaml", ".mako"}
+    assert {file.suffix for file in container.built} == {
+        ".py",
+        ".pyc",
+        ".yaml",
+        ".mako",
+        ".html",
+        ".css",
+        ".js",
+    }
 
 
 @pytest.mark.parametrize("proxy", [{}, {"HTTP_PROXY": NOBODY_ANSWERS, "http_proxy": NOBODY_ANSWERS}])
@@ -134,8 +142,8 @@ def test_health_is_life_and_not_the_database():
 def test_image_has_what_runs_and_nothing_else(tmp_path: Path):
     folder = dockerfile.copied(IMAGE, tmp_path)
     assert {path.name for path in folder.iterdir()} == {
-        *("app.py", "cli.py", "observability.py", "server.py", "settings.py"),
-        *("openapi", "contract", "handlers", "persistence", "security"),
+        *("app.py", "server.py", "settings.py", "openapi"),
+        *("cli", "contract", "handlers", "observability", "persistence", "security"),
     }
 
 

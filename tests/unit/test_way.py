@@ -5,6 +5,7 @@ each request by default, nothing is left.
 """
 
 import asyncio
+import re
 import sys
 from pathlib import PurePath
 from types import FrameType, SimpleNamespace
@@ -16,6 +17,7 @@ from starlette.types import Message
 from app import create_app
 from benchmarks.in_process import StillDatabase, Trust, scope
 from settings import Settings
+from tests.server import ROOT
 
 PACKAGES = {"connexion", "starlette", "jsonschema", "werkzeug", "flask", "inspect", "copy", "json"}
 ON_THE_WAY = {
@@ -32,13 +34,13 @@ HEADERS = [(b"host", b"localhost"), (b"authorization", b"Bearer x"), (b"accept",
 
 
 @pytest.fixture
-def files() -> set[str]:
-    """What runs for one GET of a task, when the stack has been built."""
-    seen: set[str] = set()
+def files() -> dict[str, None]:
+    """What runs for one GET of a task, when the stack has been built; in the order of their first lines."""
+    seen: dict[str, None] = {}
 
     def note(frame: FrameType, event: str, _argument: Any) -> None:
         if event == "call":
-            seen.add("/".join(PurePath(frame.f_code.co_filename).parts[-3:]))
+            seen["/".join(PurePath(frame.f_code.co_filename).parts[-3:])] = None
 
     asyncio.run(get_one_twice(note))
     return seen
@@ -66,7 +68,15 @@ async def receive() -> Message:
     return {"type": "http.request", "body": b"", "more_body": False}
 
 
-def test_of_the_libraries_only_these_are_on_the_way(files: set[str]):
+def test_of_the_libraries_only_these_are_on_the_way(files: dict[str, None]):
     found = {file for file in files if PACKAGES.intersection(PurePath(file).with_suffix("").parts)}
     assert {file.removeprefix("site-packages/") for file in found} <= ON_THE_WAY
     assert "connexion/middleware/main.py" in files
+
+
+def test_picture_in_the_readme_shows_the_way(files: dict[str, None]):
+    picture = (ROOT / "docs" / "request.svg").read_text(encoding="utf-8")
+    *drawn, reply = re.findall('class="room".*?>([a-z/]+[.]py)<', picture)
+    ours = {PurePath(*PurePath(file).parts[-2:]).as_posix(): None for file in files}
+    assert [file for file in ours if file in drawn] == drawn
+    assert reply in ours

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests import programs
-from tests.integration.typescript.browser import frontend, page_of
-from tests.people import SECRET, token
+from tests.people import SECRET
 from tests.server import ROOT, Server, running
 
 CLIENT = ROOT / "clients" / "typescript"
@@ -57,17 +56,9 @@ def accounts(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def origin() -> Iterator[str]:
-    """Where a page in a browser comes from."""
-    with frontend() as origin:
-        yield origin
-
-
-@pytest.fixture(scope="module")
-def server(origin: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose tokens the tests sign, and which browsers may call from there."""
-    settings = {"BETTER_AUTH_SECRET": SECRET, "CORS_ORIGINS": origin}
-    with running(tmp_path_factory.mktemp("secret"), **settings) as server:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose tokens the tests sign."""
+    with running(tmp_path_factory.mktemp("secret"), BETTER_AUTH_SECRET=SECRET) as server:
         yield server
 
 
@@ -102,17 +93,3 @@ def test_readme_examples_run(node: str, compiled: Path):
     ended = run(node, compiled / "build" / "readme.js")
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.splitlines() == ["Buy milk", "Buy milk", "1"]
-
-
-@pytest.mark.usefixtures("compiled")
-def test_client_keeps_its_promises_in_a_browser(server: Server, origin: str):
-    script = (Path(__file__).parent / "in_browser.js").read_text("utf-8")
-    person = {"user_id": "ada", "tokens": [token("ada", exp=1), token("ada")]}
-    with page_of(origin) as page:
-        seen = page.evaluate(script, {"baseUrl": server.url} | person)
-    assert seen == {
-        "secure": False,
-        "located": True,
-        "sent": [401, 201, 201, 201, 200, 412, 200, 200],
-        "titles": ["Buy oat milk", "Buy tea"],
-    }
