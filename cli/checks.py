@@ -72,11 +72,9 @@ async def _contract(settings: Settings) -> str:
 
 async def _database(settings: Settings) -> str:
     database = Database(settings.database_url)
+    where = described(database.target)
     try:
-        where = described(database.target)
         return f"{where}: {await _schema(database, settings)}"
-    except ValueError as error:
-        raise Failure(f"DATABASE_URL {error}") from None
     except Unavailable as error:
         why = _line(error.__cause__) if error.__cause__ else error.detail
         raise Failure(f"{where}: {why}. Is DATABASE_URL right, and is it up?") from None

@@ -28,17 +28,10 @@ def _shown(name: str, value: Any) -> str:
     if isinstance(value, tuple):
         return ", ".join(value)
     if name == "DATABASE_URL":
-        return _database(value)
+        return described(parse(value))
     if any(word in name for word in _SECRET_WORDS):
         return SET
     return _url(value) if "://" in str(value) else str(value)
-
-
-def _database(url: str) -> str:
-    try:
-        return described(parse(url))
-    except ValueError:
-        return SET
 
 
 def _url(text: str) -> str:

@@ -29,11 +29,16 @@ def parse(url: str) -> Target:
     try:
         if url.startswith("sqlite:"):
             return Target(is_sqlite=True, name=str(make_url(url).database))
-        return Target(is_sqlite=False, name=conninfo(url))
+        target = Target(is_sqlite=False, name=conninfo(url))
     except (ArgumentError, ValueError, psycopg.ProgrammingError):
         raise ValueError(
             "is not a URL that the database driver takes; look at its port and its query"
         ) from None
+    options = conninfo_to_dict(target.name)
+    # The rest of a password; libpq would look for a host of that name, and say so in the log.
+    if any("@" in str(options.get(name, "")) for name in ("host", "dbname")):
+        raise ValueError("holds an @ too many: write one in a password as %40, a / as %2F")
+    return target
 
 
 # What libpq takes that says where and how, and is no secret.
@@ -41,16 +46,11 @@ _SHOWN = frozenset({"host", "hostaddr", "port", "dbname", "user", "sslmode", "ta
 
 
 def described(target: Target) -> str:
-    """Where the data is, for people: of a password only that it is set.
-
-    Raises ValueError where a password may have slipped into another part, its @ or / not being encoded.
-    """
+    """Where the data is, for people: of a password only that it is set."""
     if target.is_sqlite:
         return f"SQLite, {target.name}"
-    options = conninfo_to_dict(target.name)
-    if any("@" in str(options.get(name, "")) for name in ("host", "dbname")):
-        raise ValueError("holds an @ too many: write one in a password as %40, a / as %2F")
-    shown = [f"{name}={value}" if name in _SHOWN else f"{name}: set" for name, value in options.items()]
+    options = conninfo_to_dict(target.name).items()
+    shown = [f"{name}={value}" if name in _SHOWN else f"{name}: set" for name, value in options]
     return ", ".join(("PostgreSQL", *shown))
 
 
