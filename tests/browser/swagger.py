@@ -49,6 +49,7 @@ class Swagger:
         tag, name = operation_id.split(".")
         panel = Panel(self.page.locator(f'[id="operations-{tag}-{tag}\\\\.{name}"]'))
         panel.fold()
+        panel.button.wait_for()  # with it come the fields
         return panel
 
 
@@ -58,6 +59,9 @@ class Panel:
     def __init__(self, root: Locator) -> None:
         self.root = root
         self.body = root.locator("textarea.body-param__text")
+        self.button = root.get_by_role("button", name="Execute")
+        self.answer = root.locator(".live-responses-table tr.response")
+        self._typed: dict[str, object] = {}
 
     def fold(self) -> None:
         """Or unfold."""
@@ -71,17 +75,24 @@ class Panel:
         for name, value in parameters.items():
             if self.field(name).count():
                 self.field(name).fill(str(value))
+        self._typed = parameters
 
     def fill_body(self, **members: object) -> None:
         self.body.fill(json.dumps(members))
 
     def press(self) -> None:
-        self.root.get_by_role("button", name="Execute").click()
+        """And again, where it was drawn anew since, with empty fields: it is, once, after opening."""
+        missing = self.root.locator(".validation-errors")
+        self.button.click()
+        self.answer.or_(missing).first.wait_for()
+        if missing.count():
+            self.fill(self._typed)
+            self.press()
 
     def execute(self) -> Shown:
         """Press the button, and read the answer that is shown then."""
         self.press()
-        answer = self.root.locator(".live-responses-table tr.response")
+        answer = self.answer
         status = answer.locator(".response-col_status").inner_text()
         body = answer.locator(".highlight-code code")
         lines = answer.locator(".headerline").all_inner_texts()
