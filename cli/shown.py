@@ -17,7 +17,7 @@ def lines_of(settings: Settings) -> Iterator[str]:
     for field in fields(settings):
         name = field.name.upper()
         shown = _shown(name, getattr(settings, field.name))
-        yield f"{name:<22} {shown}  ({source(field.name)})"
+        yield f"{name:<28} {shown}  ({source(field.name)})"
 
 
 def _shown(name: str, value: Any) -> str:

@@ -1,5 +1,6 @@
 """The benchmark runs, and measures what it says. How fast anything is, no test asserts."""
 
+import asyncio
 import json
 import os
 import threading
@@ -13,7 +14,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import compare, load
+from benchmarks import compare, in_process, load
 from benchmarks.data import request
 from benchmarks.measure import Bench, Cell, Failure
 from benchmarks.systems import OURS, OURS_ON_SQLITE, PEERS
@@ -29,6 +30,14 @@ def test_every_system_answers_every_operation_alike(tmp_path: Path) -> None:
     assert measured == set(product([OURS, *PEERS, OURS_ON_SQLITE], compare.OPERATIONS))
     chart = ElementTree.parse(results.with_suffix(".svg"))
     assert len(chart.findall(".//{*}rect")) == len(cells)
+
+
+def test_cost_of_the_contract_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    monkeypatch.setattr(in_process, "REQUESTS", 3)
+    asyncio.run(in_process.main())
+    assert capsys.readouterr().out.count(" µs ") == 3
 
 
 class Broken(BaseHTTPRequestHandler):
