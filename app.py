@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
 
 import orjson
-import yaml
 from connexion import AsyncApp
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.options import SwaggerUIOptions
 from connexion.resolver import RelativeResolver
 
-from contract import docs
+from contract import docs, schemas
 from contract.bodies import BodyLimits
 from contract.cors import CorsMiddleware
 from contract.guard import GuardMiddleware
@@ -26,7 +25,6 @@ from contract.rendering import ProblemMiddleware
 from contract.replies import ReplyMiddleware
 from contract.requests import RequestMiddleware
 from contract.routing import StrictRoutingMiddleware
-from contract.schemas import CONTRACT
 from handlers.context import Services
 from observability import metrics
 from observability.requests import ObservabilityMiddleware
@@ -67,7 +65,7 @@ def utc_now() -> datetime:
 
 def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncApp:
     """The ASGI app. Nothing is connected to before it is started."""
-    document = yaml.load(CONTRACT.read_bytes(), yaml.CSafeLoader)  # a tenth of safe_load's 85 ms
+    document = schemas.document()
     metrics.build(document["info"]["version"])
     tracing = _tracing(settings, document)
     database = Database(settings.database_url, around=tracing.around if tracing else None)

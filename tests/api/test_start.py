@@ -141,9 +141,9 @@ UNSECURED = """
 import sys
 from pathlib import Path
 
-import app
+from contract import schemas
 
-app.CONTRACT = Path(sys.argv.pop())
+schemas.CONTRACT = Path(sys.argv.pop())
 from cli.__main__ import main
 
 main()
