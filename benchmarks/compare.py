@@ -18,8 +18,8 @@ from benchmarks import chart, data, load
 from benchmarks.data import Owned
 from benchmarks.measure import Bench, Cell, Figures, table
 from benchmarks.systems import OURS, OURS_ON_SQLITE, PEERS, serving
-from tests.postgresql import started
-from tests.server import Server, free_port
+from tests.support.postgresql import started
+from tests.support.server import Server, find_free_port
 
 OPERATIONS = (*data.OPERATIONS, "mix")
 PEOPLE, TASKS_EACH = 100, 100
@@ -57,7 +57,7 @@ def run(systems: Sequence[str], connections: Sequence[int], *, rounds: int, seco
     cells = product(connections, OPERATIONS, systems)
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="todo-bench-")))
-        postgresql = stack.enter_context(started(free_port()))
+        postgresql = stack.enter_context(started(find_free_port()))
         servers: dict[str, Server] = {}
         for system in systems:
             url = _database(system, postgresql, folder)

@@ -18,8 +18,8 @@ from benchmarks import data, load
 from benchmarks.load import Client, Outcome
 from benchmarks.measure import TICKS_A_SECOND, Bench, Cell, Failure, cpu_s, table
 from benchmarks.systems import OURS, serving
-from tests.postgresql import started
-from tests.server import Server, free_port
+from tests.support.postgresql import started
+from tests.support.server import Server, find_free_port
 
 CONNECTIONS = (1, 8, 64, 256, 512)
 # Enough to keep bcrypt busy without end. Far more would be refused at once with 503, and only measure that.
@@ -42,7 +42,7 @@ def main() -> None:
     options = parser.parse_args()
     with ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="todo-bench-"))
-        place = Place(stack.enter_context(started(free_port())), Path(folder))
+        place = Place(stack.enter_context(started(find_free_port())), Path(folder))
         client = stack.enter_context(load.client(processes=2))
         many_connections(place, client, options.connections, rounds=options.rounds, seconds=options.seconds)
         login_storm(place, client, seconds=options.seconds)

@@ -16,8 +16,8 @@ import jwt
 import psycopg
 from psycopg import sql
 
-from tests.postgresql import new_database
-from tests.server import ROOT
+from tests.support.postgresql import new_database
+from tests.support.server import ROOT
 
 SECRET = "benchmark-of-one-machine-" * 2
 BLOCK = 10_000  # rows sent at once

@@ -18,8 +18,8 @@ import httpx
 from benchmarks import data, load
 from benchmarks.measure import Bench, Cell, progress, table
 from benchmarks.systems import OURS, serving
-from tests.postgresql import started
-from tests.server import Server, free_port
+from tests.support.postgresql import started
+from tests.support.server import Server, find_free_port
 
 SIZES, LONG = (1_000, 100_000, 2_000_000), 10_000_000
 HEAVY, HEAVY_HAS = "user-heavy", 100_000
@@ -56,7 +56,7 @@ def run(sizes: Sequence[int], *, rounds: int, seconds: float) -> dict[str, list[
     """The median latency in ms of each operation, in the order of `sizes`."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="todo-bench-")))
-        postgresql = stack.enter_context(started(free_port()))
+        postgresql = stack.enter_context(started(find_free_port()))
         servers: dict[str, Server] = {}
         requests: dict[str, dict[str, list[bytes]]] = {}
         for size in sizes:

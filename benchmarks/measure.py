@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from benchmarks.load import Client, Outcome
-from tests.server import Server
+from tests.support.server import Server
 
 WARM_UP_S = 0.5  # connections, prepared statements, imports on first use
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")

@@ -20,8 +20,8 @@ from benchmarks import data, load
 from benchmarks.measure import WARM_UP_S, Bench, Cell
 from benchmarks.systems import OURS, SETTINGS
 from cli.__main__ import main as run_command
-from tests.postgresql import started
-from tests.server import ROOT, free_port, running
+from tests.support.postgresql import started
+from tests.support.server import ROOT, find_free_port, run_server
 
 
 class Sampler:
@@ -109,10 +109,10 @@ def load_it(operation: str, samples: Path, *, seconds: float) -> float:
     requests = data.Requests(owners).sample(operation)
     cell = Cell(OURS, operation, 8)
     command = (sys.executable, "-m", "benchmarks.profile", "--serve", str(samples))
-    with started(free_port()) as postgresql, load.client() as client:
+    with started(find_free_port()) as postgresql, load.client() as client:
         url = data.migrated(postgresql, samples.parent)
         data.fill(url, owners)
-        with running(samples.parent, command, **SETTINGS, DATABASE_URL=url) as server:
+        with run_server(samples.parent, command, **SETTINGS, DATABASE_URL=url) as server:
             bench = Bench(client, {OURS: server})
             bench.measure(cell, requests, WARM_UP_S)
             server.process.send_signal(signal.SIGUSR1)

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.data import SECRET
-from tests.server import COMMAND, Server, free_port, running
+from tests.support.server import COMMAND, Server, find_free_port, run_server
 
 OURS, OURS_ON_SQLITE = "todo", "todo_sqlite"
 PEERS = ("fastapi_sqlmodel", "fastapi_tuned", "bare")
@@ -21,9 +21,9 @@ SETTINGS = {"BETTER_AUTH_SECRET": SECRET, "LOG_LEVEL": "INFO", "RATE_LIMIT": "of
 @contextmanager
 def serving(system: str, database_url: str, folder: Path, **more: str) -> Iterator[Server]:
     """One system, with one worker unless `more` says otherwise."""
-    settings = SETTINGS | {"DATABASE_URL": database_url, "PORT": str(free_port())} | more
+    settings = SETTINGS | {"DATABASE_URL": database_url, "PORT": str(find_free_port())} | more
     command = COMMAND if system in {OURS, OURS_ON_SQLITE} else _peer(system, settings)
-    with running(folder, command, **settings) as server:
+    with run_server(folder, command, **settings) as server:
         yield server
 
 

@@ -1,5 +1,6 @@
-"""Fixtures: databases, servers, people. Everything runs on SQLite and on PostgreSQL."""
+"""Fixtures: databases, servers, users. A test that uses them runs on SQLite and on PostgreSQL."""
 
+import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,23 +8,41 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests import postgresql as postgresql_server
-from tests.people import SECRET, Person, new_person
-from tests.promises import client_of
-from tests.server import Server, running
-from tests.walls import Wall, standing
-
-DATABASES = ("sqlite", "postgresql")
+from tests.support import postgresql as postgresql_server
+from tests.support.contract_checks import open_client
+from tests.support.databases import DATABASES
+from tests.support.server import Server, run_server
+from tests.support.users import SECRET, User, new_user
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """`--long`: as many rounds as it takes to believe it, not just as many as show that it works."""
+    """Add `--database` and `--long`."""
+    parser.addoption("--database", choices=DATABASES, help="leave out the tests on the other database")
     parser.addoption("--long", action="store_true", help="run the tests of tests/faults at full length")
+
+
+def pytest_configure() -> None:
+    """Restore SIGINT, which a shell's background job ignores, and so does every process that it starts."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Deselect the tests on the database that `--database` leaves out."""
+    only = config.getoption("--database")
+    left_out = [item for item in items if only is not None and database_of(item.nodeid) not in {None, only}]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+def database_of(nodeid: str) -> str | None:
+    """Return the database in the parameters of a test, None for a test without one."""
+    parameters = nodeid.partition("[")[2].rstrip("]").split("-")
+    return next((database for database in DATABASES if database in parameters), None)
 
 
 @pytest.fixture(scope="session")
 def is_long(request: pytest.FixtureRequest) -> bool:
-    """Whether tests are to take their time (`make test-long`)."""
+    """Whether tests run at full length (`make test-long`)."""
     return bool(request.config.getoption("--long"))
 
 
@@ -36,7 +55,7 @@ def postgresql() -> Iterator[str]:
 
 @pytest.fixture(scope="session", params=DATABASES)
 def database(request: pytest.FixtureRequest) -> str:
-    """The kind of database; a test that uses it, however indirectly, runs once on each."""
+    """The kind of database. A test that uses this fixture, however indirectly, runs once on each."""
     return str(request.param)
 
 
@@ -44,7 +63,7 @@ def database(request: pytest.FixtureRequest) -> str:
 def new_database(
     database: str, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Callable[[], str]:
-    """Makes an empty database and gives its URL."""
+    """Create an empty database and return its URL."""
     if database == "sqlite":
         return lambda: f"sqlite:///{tmp_path_factory.mktemp('sqlite') / 'todo.db'}"
     server_url = request.getfixturevalue("postgresql")
@@ -53,66 +72,52 @@ def new_database(
 
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where servers run: no .env, no todo.db of the person who runs the tests."""
+    """The working folder of the servers, without a .env or a todo.db."""
     return tmp_path_factory.mktemp("servers")
 
 
 @pytest.fixture(scope="session")
 def secret_server(new_database: Callable[[], str], folder: Path) -> Iterator[Server]:
-    """A server whose tokens a frontend signs with a shared secret; anyone may be invented."""
-    with running(folder, DATABASE_URL=new_database(), BETTER_AUTH_SECRET=SECRET) as server:
+    """A server that verifies tokens by a shared secret, so that a test can make up any user."""
+    with run_server(folder, DATABASE_URL=new_database(), BETTER_AUTH_SECRET=SECRET) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def account_server(new_database: Callable[[], str], folder: Path) -> Iterator[Server]:
-    """A server with accounts of its own."""
-    with running(folder, DATABASE_URL=new_database()) as server:
+    """A server with the built-in issuer and its accounts."""
+    with run_server(folder, DATABASE_URL=new_database()) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def http(secret_server: Server) -> Iterator[httpx.Client]:
-    """A client of `secret_server`, signed in as nobody."""
-    with client_of(secret_server.url) as client:
+    """A client of `secret_server` without a token."""
+    with open_client(secret_server.url) as client:
         yield client
 
 
 @pytest.fixture(scope="session")
 def accounts(account_server: Server) -> Iterator[httpx.Client]:
-    """A client of `account_server`, signed in as nobody."""
-    with client_of(account_server.url) as client:
+    """A client of `account_server` without a token."""
+    with open_client(account_server.url) as client:
         yield client
 
 
-@pytest.fixture(scope="module")
-def wall(new_database: Callable[[], str], folder: Path) -> Iterator[Wall]:
-    """The wall between two people who have a server to themselves."""
-    with (
-        running(folder, DATABASE_URL=new_database(), BETTER_AUTH_SECRET=SECRET) as server,
-        standing(server) as wall,
-    ):
-        yield wall
+@pytest.fixture
+def ada(http: httpx.Client) -> User:
+    """A new user of `secret_server`."""
+    return new_user(http, "ada")
 
 
 @pytest.fixture
-def ada(http: httpx.Client) -> Person:
-    """Someone signed in, new to the server."""
-    return new_person(http, "ada")
-
-
-@pytest.fixture
-def bob(http: httpx.Client) -> Person:
-    """Someone else."""
-    return new_person(http, "bob")
+def bob(http: httpx.Client) -> User:
+    """Another new user of `secret_server`."""
+    return new_user(http, "bob")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say how many tests ran on each database, so that a PostgreSQL left out is seen."""
-    passed = [report.nodeid for report in terminalreporter.stats.get("passed", [])]
-    ran = Counter(
-        database for nodeid in passed for database in DATABASES if database in nodeid.partition("[")[2]
-    )
-    terminalreporter.write_line(
-        ", ".join(f"{ran[database]} tests passed on {database}" for database in DATABASES)
-    )
+    """Print how many tests passed on each database, so that a missing PostgreSQL is seen."""
+    passed = Counter(database_of(report.nodeid) for report in terminalreporter.stats.get("passed", []))
+    counts = ", ".join(f"{passed[database]} on {database}" for database in DATABASES)
+    terminalreporter.write_line(f"passed: {counts}, {passed[None]} without a database")

@@ -13,9 +13,9 @@ from pkgutil import resolve_name
 import pytest
 
 from cli.arguments import parser
-from tests.commands import begun, environment, todo
-from tests.people import SECRET
-from tests.server import ROOT, start, wait_until_live
+from tests.support.command_line import environment, start_todo, todo
+from tests.support.server import ROOT, start_server, wait_until_live
+from tests.support.users import SECRET
 
 
 def commands(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -98,7 +98,7 @@ def test_database_without_tables_is_left_alone(tmp_path: Path):
 
 
 def test_ctrl_c_ends_the_server_quietly_with_130(folder: Path, tmp_path: Path):
-    server = start(folder, DATABASE_URL=f"sqlite:///{tmp_path / 'todo.db'}")
+    server = start_server(folder, DATABASE_URL=f"sqlite:///{tmp_path / 'todo.db'}")
     try:
         wait_until_live(server)
         server.process.send_signal(signal.SIGINT)
@@ -109,7 +109,7 @@ def test_ctrl_c_ends_the_server_quietly_with_130(folder: Path, tmp_path: Path):
 
 
 def test_closed_pipe_ends_quietly(folder: Path):
-    with begun(folder, "check-config", "--help") as process:
+    with start_todo(folder, "check-config", "--help") as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.close()

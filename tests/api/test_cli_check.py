@@ -13,10 +13,10 @@ from cli import checks, shown
 from cli.failures import Failure
 from persistence.database import parse
 from settings import Settings
-from tests.commands import todo
-from tests.issuers import Publisher, public_jwk
-from tests.people import SECRET
-from tests.server import Server, engine_of, free_port
+from tests.support.command_line import todo
+from tests.support.server import Server, find_free_port, open_engine
+from tests.support.token_issuers import KeySetServer, public_jwk
+from tests.support.users import SECRET
 
 CANARY = "canary-of-the-configuration"
 ISSUER = {"JWT_ISSUER": "http://localhost:3000", "JWT_AUDIENCE": "http://localhost:3000"}
@@ -28,7 +28,7 @@ def checked(check: Any, **settings: str) -> str:
 
 
 def test_all_is_well_with_nothing_set_and_nothing_is_made(tmp_path: Path):
-    (tmp_path / ".env").write_text(f"PORT={free_port()}\nLOG_LEVEL=debug\n")
+    (tmp_path / ".env").write_text(f"PORT={find_free_port()}\nLOG_LEVEL=debug\n")
     ended = todo(tmp_path, "check-config", BETTER_AUTH_SECRET=SECRET, LOG_LEVEL="ERROR")
     assert (ended.status, ended.errors) == (0, "")
     said = {line.split()[0]: line for line in ended.output.splitlines() if line}
@@ -73,7 +73,7 @@ def test_state_of_the_schema_is_told(new_database: Callable[[], str], folder: Pa
     url = new_database()
     assert "empty" in checked(checks._database, DATABASE_URL=url)
     todo(folder, "migrate", DATABASE_URL=url)
-    engine = engine_of(url)
+    engine = open_engine(url)
     with engine.connect() as connection:
         connection.execute(text("UPDATE todo_schema_version SET version_num = '0002'"))
         assert "0002" in checked(checks._database, DATABASE_URL=url)
@@ -92,7 +92,7 @@ def test_state_of_the_schema_is_told(new_database: Callable[[], str], folder: Pa
     ],
 )
 def test_keys_of_the_issuer_are_fetched_and_counted(keys: list[Any], said: str):
-    with Publisher(*keys).serving() as url:
+    with KeySetServer(*keys).serving() as url:
         if said == "no key":
             with pytest.raises(Failure, match=said):
                 checked(checks._keys, JWKS_URL=url, **ISSUER)

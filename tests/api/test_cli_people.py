@@ -7,9 +7,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.commands import Terminal, begun, todo
-from tests.people import SECRET, Person
-from tests.server import Server, engine_of
+from tests.support.command_line import Terminal, start_todo, todo
+from tests.support.server import Server, open_engine
+from tests.support.users import SECRET, User
 
 PASSWORD = "three green parrots"
 ELSEWHERE = {"BETTER_AUTH_SECRET": SECRET}
@@ -100,11 +100,11 @@ def test_ctrl_c_at_the_password_ends_quietly_with_130(tmp_path: Path):
 
 
 def test_removed_user_has_nothing_left_and_the_neighbour_everything(
-    secret_server: Server, ada: Person, bob: Person, folder: Path
+    secret_server: Server, ada: User, bob: User, folder: Path
 ):
-    task = ada.has_task("Ada's")
+    task = ada.create_task("Ada's")
     ada.request("POST", json={"title": "Keyed"}, headers={"Idempotency-Key": "once"})
-    bob.has_task("Bob's")
+    bob.create_task("Bob's")
     bob.request("POST", json={"title": "Keyed"}, headers={"Idempotency-Key": "once"})
     before = bob.get().content
     ended = todo(folder, "user", "remove", ada.id, "--yes", **of(secret_server))
@@ -119,7 +119,7 @@ def test_removed_user_has_nothing_left_and_the_neighbour_everything(
     assert ada.get().json() == []
     assert bob.get().content == before
     assert [count(secret_server, table, bob.id) for table in ("idempotency_keys", "users")] == [1, 1]
-    fresh = ada.has_task("Back again")
+    fresh = ada.create_task("Back again")
     assert ada.get().json() == [fresh]
 
 
@@ -129,8 +129,8 @@ def test_removed_account_neither_logs_in_nor_writes(
     user_id = todo(
         folder, "user", "add", "gone@example.com", given=PASSWORD, **of(account_server)
     ).output.strip()
-    gone = Person(accounts, user_id, log_in(accounts, "gone@example.com").json()["access_token"])
-    gone.has_task()
+    gone = User(accounts, user_id, log_in(accounts, "gone@example.com").json()["access_token"])
+    gone.create_task()
     ended = todo(folder, "user", "remove", "GONE@example.com", "--yes", **of(account_server))
     assert ended.output == f"removed {user_id} with 1 task\n"
     assert log_in(accounts, "gone@example.com").status_code == 401
@@ -140,14 +140,14 @@ def test_removed_account_neither_logs_in_nor_writes(
 
 
 def test_server_answers_while_many_tasks_are_removed(
-    secret_server: Server, ada: Person, bob: Person, folder: Path
+    secret_server: Server, ada: User, bob: User, folder: Path
 ):
-    ada.has_task()
+    ada.create_task()
     give_tasks(secret_server, ada.id, 10_000)
     rounds = 0
-    with begun(folder, "user", "remove", ada.id, "--yes", **of(secret_server)) as process:
+    with start_todo(folder, "user", "remove", ada.id, "--yes", **of(secret_server)) as process:
         while process.poll() is None:
-            bob.has_task(f"Task {rounds}")
+            bob.create_task(f"Task {rounds}")
             assert bob.get(limit=1).status_code == 200
             rounds += 1
         assert process.stderr is not None
@@ -157,8 +157,8 @@ def test_server_answers_while_many_tasks_are_removed(
     assert count(secret_server, "tasks", ada.id) == 0
 
 
-def test_removal_is_confirmed_at_a_terminal_only(secret_server: Server, ada: Person, folder: Path):
-    ada.has_task()
+def test_removal_is_confirmed_at_a_terminal_only(secret_server: Server, ada: User, folder: Path):
+    ada.create_task()
     command = ("user", "remove", ada.id)
     assert todo(folder, *command, **of(secret_server)).status == 2
     for answer, status, left in (("n", 1, 1), ("", 1, 1), ("y", 0, 0)):
@@ -176,7 +176,7 @@ THEIRS = "CREATE TABLE users (id text PRIMARY KEY, name text, email text, create
 def test_table_of_another_program_is_never_written_to(new_database: Callable[[], str], folder: Path):
     settings = {"DATABASE_URL": new_database(), **ELSEWHERE}
     row = ("ada", "Ada", "ada@example.com", "2026")
-    engine = engine_of(settings["DATABASE_URL"])
+    engine = open_engine(settings["DATABASE_URL"])
     with engine.connect() as connection:
         connection.execute(text(THEIRS))
         connection.execute(text(f"INSERT INTO users VALUES {row}"))

@@ -11,9 +11,9 @@ import pytest
 
 from cli import lines
 from cli.failures import Failure
-from tests.commands import Ended, Terminal, begun, todo
-from tests.people import SECRET, Person
-from tests.server import Server
+from tests.support.command_line import Finished, Terminal, start_todo, todo
+from tests.support.server import Server
+from tests.support.users import SECRET, User
 
 TASK = {"title": "Buy milk"}
 FILE = [
@@ -54,15 +54,15 @@ def run(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactor
     settings = {"DATABASE_URL": new_database(), "BETTER_AUTH_SECRET": SECRET}
     todo(folder, "migrate", **settings)
 
-    def command(*arguments: str, given: str = "") -> Ended:
+    def command(*arguments: str, given: str = "") -> Finished:
         return todo(folder, *arguments, given=given, **settings)
 
     command.folder, command.settings = folder, settings
     return command
 
 
-def test_export_is_what_the_api_gives(secret_server: Server, ada: Person, folder: Path):
-    given = [ada.has_task("Ünïcode", description=None), ada.has_task("Second", completed=True)]
+def test_export_is_what_the_api_gives(secret_server: Server, ada: User, folder: Path):
+    given = [ada.create_task("Ünïcode", description=None), ada.create_task("Second", completed=True)]
     ended = todo(folder, "export", ada.id, DATABASE_URL=secret_server.settings["DATABASE_URL"])
     assert (ended.status, ended.errors) == (0, "")
     person, *tasks = [json.loads(line) for line in ended.output.splitlines()]
@@ -130,7 +130,7 @@ def test_progress_is_shown_at_a_terminal(run: Any):
 
 def test_reader_that_has_had_enough_ends_the_export_quietly(run: Any):
     run("import", "emil", given=jsonl([TASK] * 1500))
-    with begun(run.folder, "export", "emil", **run.settings) as process:
+    with start_todo(run.folder, "export", "emil", **run.settings) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()

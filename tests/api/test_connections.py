@@ -8,23 +8,23 @@ from pathlib import Path
 
 import psycopg
 
-from tests import postgresql as postgresql_server
-from tests.people import SECRET, Person, new_person
-from tests.promises import client_of
-from tests.server import Server, running
+from tests.support import postgresql as postgresql_server
+from tests.support.contract_checks import open_client
+from tests.support.server import Server, run_server
+from tests.support.users import SECRET, User, new_user
 
 AT_ONCE = 20  # more than there are connections
 
 
 @contextmanager
-def serving(folder: Path, database_url: str) -> Iterator[tuple[Server, Person]]:
+def serving(folder: Path, database_url: str) -> Iterator[tuple[Server, User]]:
     """A server of its own, and someone who has a task there."""
     with (
-        running(folder, DATABASE_URL=database_url, BETTER_AUTH_SECRET=SECRET) as server,
-        client_of(server.url) as http,
+        run_server(folder, DATABASE_URL=database_url, BETTER_AUTH_SECRET=SECRET) as server,
+        open_client(server.url) as http,
     ):
-        ada = new_person(http)
-        ada.has_task()
+        ada = new_user(http)
+        ada.create_task()
         yield server, ada
 
 
@@ -36,7 +36,7 @@ def all_at_once(ask: Callable[[], int]) -> set[int]:
 def test_more_requests_than_connections_wait_their_turn(postgresql: str, folder: Path):
     with serving(folder, postgresql_server.new_database(postgresql)) as (_, ada):
         for _ in range(10):
-            assert all_at_once(lambda: ada.has_task()["completed"]) == {False}
+            assert all_at_once(lambda: ada.create_task()["completed"]) == {False}
         assert len(ada.get().json()) == 10 * AT_ONCE + 1
 
 

@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from tests.people import Person
+from tests.support.users import User
 
 
-def test_created_task_is_given_back_whole(ada: Person):
+def test_created_task_is_given_back_whole(ada: User):
     answer = ada.post({"title": "Buy milk", "description": "Two litres"})
     task = answer.json()
     assert answer.status_code == 201
@@ -19,30 +19,30 @@ def test_created_task_is_given_back_whole(ada: Person):
     assert task["created_at"].endswith("Z")
 
 
-def test_location_can_be_followed(ada: Person):
+def test_location_can_be_followed(ada: User):
     answer = ada.post({"title": "Buy milk"})
     assert ada.http.get(answer.headers["location"], headers=ada.headers).json() == answer.json()
 
 
-def test_task_may_be_created_completed(ada: Person):
-    assert ada.has_task(completed=True)["completed"] is True
+def test_task_may_be_created_completed(ada: User):
+    assert ada.create_task(completed=True)["completed"] is True
 
 
 @pytest.mark.parametrize(
     "title", ["x", "é" * 200, "🥛" * 200, "  padded  ", "two\nlines", "\u202eright to left"]
 )
-def test_title_is_stored_as_sent(ada: Person, title: str):
-    task = ada.has_task(title)
+def test_title_is_stored_as_sent(ada: User, title: str):
+    task = ada.create_task(title)
     assert ada.get(f"/{task['id']}").json()["title"] == title
 
 
 @pytest.mark.parametrize("description", [None, "", "x" * 2000, "line\nline\ttab"])
-def test_description_is_stored_as_sent(ada: Person, description: str | None):
-    task = ada.has_task(description=description)
+def test_description_is_stored_as_sent(ada: User, description: str | None):
+    task = ada.create_task(description=description)
     assert ada.get(f"/{task['id']}").json()["description"] == description
 
 
-def test_client_cannot_set_id_owner_or_times(ada: Person, bob: Person):
+def test_client_cannot_set_id_owner_or_times(ada: User, bob: User):
     sent = {
         "id": 999_999,
         "user_id": bob.id,
@@ -50,7 +50,7 @@ def test_client_cannot_set_id_owner_or_times(ada: Person, bob: Person):
         "updated_at": "x",
         "priority": 1,
     }
-    task = ada.has_task(**sent)
+    task = ada.create_task(**sent)
     assert task["id"] != 999_999
     assert task["user_id"] == ada.id
     assert task["created_at"] > "2026"
@@ -78,7 +78,7 @@ def test_client_cannot_set_id_owner_or_times(ada: Person, bob: Person):
         ("title", {("", "type")}),
     ],
 )  # fmt: skip
-def test_every_fault_is_named_at_once(ada: Person, body: object, faults: set[tuple[str, str]]):
+def test_every_fault_is_named_at_once(ada: User, body: object, faults: set[tuple[str, str]]):
     answer = ada.request("POST", content=json.dumps(body), headers={"Content-Type": "application/json"})
     assert answer.status_code == 400
     assert {(fault["pointer"], fault["keyword"]) for fault in answer.json()["errors"]} == faults

@@ -11,17 +11,17 @@ import httpx
 import pytest
 
 from tests.api.test_paging import ORDERS, SORTS, next_url
-from tests.people import Person, new_person
+from tests.support.users import User, new_user
 
 
-def link_of(person: Person, **query: Any) -> str:
+def link_of(person: User, **query: Any) -> str:
     """The URL of the second page of a list."""
     for title in "ab":
-        person.has_task(title)
+        person.create_task(title)
     return next_url(person.get(limit=1, **query)) or ""
 
 
-def cursor_of(person: Person, **query: Any) -> str:
+def cursor_of(person: User, **query: Any) -> str:
     return parse_qs(urlsplit(link_of(person, **query)).query)["cursor"][0]
 
 
@@ -46,7 +46,7 @@ LISTS = [
 
 
 @pytest.mark.parametrize("query", LISTS, ids=lambda query: "-".join(query.values()))
-def test_next_page_of_another_user_is_refused(ada: Person, bob: Person, query: dict[str, str]):
+def test_next_page_of_another_user_is_refused(ada: User, bob: User, query: dict[str, str]):
     link, cursor = link_of(bob, **query), cursor_of(bob, **query)
     assert ada.http.get(link, headers=ada.headers).status_code == 403
     assert_refused(ada.get(cursor=cursor, **query))
@@ -64,7 +64,7 @@ def altered(cursor: str, other: str) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_altered_cursors_show_own_tasks_or_nothing(ada: Person, bob: Person, sort: str):
+def test_altered_cursors_show_own_tasks_or_nothing(ada: User, bob: User, sort: str):
     of_ada, of_bob = cursor_of(ada, sort=sort), cursor_of(bob, sort=sort)
     own, seen = ada.get().json(), set()
     for cursor in [*altered(of_ada, of_bob), *altered(of_bob, of_ada)]:
@@ -88,7 +88,7 @@ def test_altered_cursors_show_own_tasks_or_nothing(ada: Person, bob: Person, sor
         ({"status": "pending"}, {"status": "completed"}),
     ],
 )
-def test_cursor_of_another_list_is_400(ada: Person, of: dict, used_for: dict):
+def test_cursor_of_another_list_is_400(ada: User, of: dict, used_for: dict):
     assert_refused(ada.get(cursor=cursor_of(ada, **of), **used_for))
 
 
@@ -101,7 +101,7 @@ NO_POSITIONS = [
 @pytest.mark.parametrize(
     "cursor", ["a", "AAAA", "null", "-_-_", *map(packed, NO_POSITIONS)], ids=lambda cursor: cursor[:12]
 )
-def test_garbage_for_a_cursor_is_400(ada: Person, cursor: str):
+def test_garbage_for_a_cursor_is_400(ada: User, cursor: str):
     for sort in SORTS:
         assert ada.get(sort=sort, cursor=cursor).status_code == 400
 
@@ -122,13 +122,13 @@ NO_IDS = ['"1"', "1.0", "1e0", "true", "null", "[1]", "{}", "0", "-1", str(2**63
     ],
     ids=lambda part: part[:12],
 )
-def test_forged_cursor_of_the_right_list_is_400(ada: Person, sort: str, value: str, task_id: str):
+def test_forged_cursor_of_the_right_list_is_400(ada: User, sort: str, value: str, task_id: str):
     digest = json.dumps(unpacked(cursor_of(ada, sort=sort))[2])
     assert_refused(ada.get(sort=sort, cursor=packed(f"[{value}, {task_id}, {digest}]")))
 
 
 @pytest.mark.parametrize("year", [1, 1970, 9999])
-def test_cursor_at_the_ends_of_time_gives_a_list(ada: Person, year: int):
+def test_cursor_at_the_ends_of_time_gives_a_list(ada: User, year: int):
     """Nobody was given one, but nothing may break."""
     _, task_id, digest = unpacked(cursor_of(ada, sort="updated"))
     microseconds = {1: -62_135_596_800_000_000, 1970: 0, 9999: 253_402_300_799_999_999}[year]
@@ -136,10 +136,10 @@ def test_cursor_at_the_ends_of_time_gives_a_list(ada: Person, year: int):
     assert len(ada.get(sort="updated", cursor=forged).json()) == (2 if year == 9999 else 0)
 
 
-def test_forged_cursor_shows_nothing_of_anyone_else(ada: Person, http: httpx.Client):
-    before, after = new_person(http, "before"), new_person(http, "zz-after")
+def test_forged_cursor_shows_nothing_of_anyone_else(ada: User, http: httpx.Client):
+    before, after = new_user(http, "before"), new_user(http, "zz-after")
     for person in (before, after):
-        person.has_task("b")
+        person.create_task("b")
     _, _, digest = unpacked(cursor_of(ada, sort="title"))
     everything = ada.get(sort="title", cursor=packed(json.dumps(["", 1, digest]))).json()
     assert [task["user_id"] for task in everything] == [ada.id] * 2

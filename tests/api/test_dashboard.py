@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tests.figures import samples
-from tests.promises import client_of
-from tests.server import ROOT, running
+from tests.support.contract_checks import open_client
+from tests.support.metrics_text import samples
+from tests.support.server import ROOT, run_server
 
 DASHBOARD = json.loads((ROOT / "deploy" / "grafana-dashboard.json").read_text(encoding="utf-8"))
 PANELS = [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
@@ -40,7 +40,7 @@ NOT_SHOWN = {
 def served(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, set[str]]:
     """The labels of each metric of a server that has had a request."""
     url = f"sqlite:///{tmp_path_factory.mktemp('dashboard') / 'todo.db'}"
-    with running(folder, DATABASE_URL=url, RATE_LIMIT="on") as server, client_of(server.url) as http:
+    with run_server(folder, DATABASE_URL=url, RATE_LIMIT="on") as server, open_client(server.url) as http:
         http.get("/health/live")
         http.get("/health/live")  # by then the one before is counted
         found: dict[str, set[str]] = defaultdict(set)

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.places import OPERATIONS
-from tests.walls import Reading, Spot, Trick, Wall
+from tests.support.ownership_matrix import Reading, Spot, Trick, Wall
+from tests.support.places import OPERATIONS
 
 PLAIN, NOWHERE, UNREADABLE = Reading.PLAIN, Reading.NOWHERE, Reading.UNREADABLE
 

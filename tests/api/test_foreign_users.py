@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from tests.people import SECRET, Person, token
-from tests.promises import client_of
-from tests.server import Server, engine_of, eventually, running
+from tests.support.contract_checks import open_client
+from tests.support.server import Server, eventually, open_engine, run_server
+from tests.support.users import SECRET, User, sign_token
 
 THEIRS = """CREATE TABLE users (
     id {id_type} PRIMARY KEY, name text NOT NULL, email text NOT NULL UNIQUE, created_at text NOT NULL)"""
@@ -16,7 +16,7 @@ ROWS = [("ada", "Ada", "ada@example.com", "2026"), ("bob", "Bob", "bob@example.c
 
 
 def run_on(database_url: str, *statements: str) -> None:
-    engine = engine_of(database_url)
+    engine = open_engine(database_url)
     with engine.connect() as connection:
         for statement in statements:
             connection.execute(text(statement))
@@ -33,15 +33,15 @@ def shared(new_database: Callable[[], str]) -> str:
 
 @pytest.fixture
 def server(shared: str, folder: Path) -> Iterator[Server]:
-    with running(folder, DATABASE_URL=shared, BETTER_AUTH_SECRET=SECRET) as server:
+    with run_server(folder, DATABASE_URL=shared, BETTER_AUTH_SECRET=SECRET) as server:
         yield server
 
 
 @pytest.fixture
-def people(server: Server) -> Iterator[dict[str, Person]]:
+def people(server: Server) -> Iterator[dict[str, User]]:
     """Ada and Bob, and Eve whom that program does not know."""
-    with client_of(server.url) as http:
-        yield {name: Person(http, name, token(name)) for name in ("ada", "bob", "eve")}
+    with open_client(server.url) as http:
+        yield {name: User(http, name, sign_token(name)) for name in ("ada", "bob", "eve")}
 
 
 def users_of(server: Server) -> list[tuple[str, ...]]:
@@ -49,16 +49,16 @@ def users_of(server: Server) -> list[tuple[str, ...]]:
         return [tuple(row) for row in connection.execute(text("SELECT * FROM users ORDER BY id"))]
 
 
-def test_users_there_have_tasks_and_strangers_have_none(server: Server, people: dict[str, Person]):
-    task = people["ada"].has_task()
+def test_users_there_have_tasks_and_strangers_have_none(server: Server, people: dict[str, User]):
+    task = people["ada"].create_task()
     assert people["ada"].get().json() == [task]
     assert people["eve"].post({"title": "Buy milk"}).status_code == 401
     assert users_of(server) == ROWS
 
 
-def test_user_deleted_there_takes_their_tasks_along(server: Server, people: dict[str, Person]):
-    people["ada"].has_task()
-    kept = people["bob"].has_task()
+def test_user_deleted_there_takes_their_tasks_along(server: Server, people: dict[str, User]):
+    people["ada"].create_task()
+    kept = people["bob"].create_task()
     with server.database() as connection:
         connection.execute(text("DELETE FROM users WHERE id = 'ada'"))
         assert connection.scalar(text("SELECT count(*) FROM tasks")) == 1
@@ -68,7 +68,7 @@ def test_user_deleted_there_takes_their_tasks_along(server: Server, people: dict
 @pytest.mark.parametrize("path", ["signup", "login"])
 def test_accounts_are_404_with_the_reason(shared: str, folder: Path, path: str):
     credentials = {"email": "ada@example.com", "password": "three green parrots"}
-    with running(folder, DATABASE_URL=shared) as server, client_of(server.url) as http:
+    with run_server(folder, DATABASE_URL=shared) as server, open_client(server.url) as http:
         answer = http.post(f"/api/auth/{path}", json=credentials)
         assert answer.status_code == 404
         assert "table users" in answer.json()["detail"]
@@ -78,7 +78,7 @@ def test_accounts_are_404_with_the_reason(shared: str, folder: Path, path: str):
 def test_ids_that_tasks_cannot_refer_to_are_named_in_the_log(new_database: Callable[[], str], folder: Path):
     url = new_database()
     run_on(url, THEIRS.format(id_type="integer"))
-    with running(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) as server:
+    with run_server(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET) as server:
         reason = "the table users is another program's and its ids are INTEGER"
         assert eventually(lambda: reason in server.log, within_s=10)
         assert "Traceback" not in server.log

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tests.people import Person
+from tests.support.users import User
 
 ORIGIN = "http://localhost:3000"  # where Next.js serves a frontend under development
 JSON = {"Content-Type": "application/json"}
@@ -69,7 +69,7 @@ SHAPES = {
 }  # fmt: skip
 
 
-def send(person: Person, shape: Shape, task_id: int) -> httpx.Response:
+def send(person: User, shape: Shape, task_id: int) -> httpx.Response:
     """Exactly `shape`: httpx would add a Content-Length of its own where the frontend sends none."""
     url = person.tasks + shape.path.format(id=task_id)
     headers = person.headers | shape.headers
@@ -80,8 +80,8 @@ def send(person: Person, shape: Shape, task_id: int) -> httpx.Response:
 
 
 @pytest.mark.parametrize("shape", SHAPES.values(), ids=SHAPES)
-def test_request_of_a_frontend_works(ada: Person, shape: Shape):
-    task = ada.has_task(description="Two litres")
+def test_request_of_a_frontend_works(ada: User, shape: Shape):
+    task = ada.create_task(description="Two litres")
     answer = send(ada, shape, task["id"])
     assert answer.status_code == shape.status, answer.text
     if answer.content:
@@ -89,17 +89,17 @@ def test_request_of_a_frontend_works(ada: Person, shape: Shape):
         assert answer.json().items() >= (shape.reads | {"user_id": ada.id}).items()
 
 
-def test_double_click_that_says_so_ticks_once(ada: Person):
-    task = ada.has_task()
+def test_double_click_that_says_so_ticks_once(ada: User):
+    task = ada.create_task()
     for _ in range(2):
         assert send(ada, SHAPES["tick, saying so"], task["id"]).json()["completed"] is True
 
 
 @pytest.mark.parametrize("sort", ["created", "title", "updated"])
 @pytest.mark.parametrize(("status", "expected"), [("all", 2), ("pending", 1), ("completed", 1)])
-def test_list_is_the_bare_array_a_frontend_asks_for(ada: Person, sort: str, status: str, expected: int):
-    ada.has_task("done", completed=True)
-    ada.has_task("open")
+def test_list_is_the_bare_array_a_frontend_asks_for(ada: User, sort: str, status: str, expected: int):
+    ada.create_task("done", completed=True)
+    ada.create_task("open")
     tasks = ada.get(status=status, sort=sort).json()
     assert isinstance(tasks, list)
     assert len(tasks) == expected
@@ -108,18 +108,18 @@ def test_list_is_the_bare_array_a_frontend_asks_for(ada: Person, sort: str, stat
 # What goes wrong: they send a person without a token to sign in, and show `detail`.
 
 
-def test_missing_token_is_401_and_says_how_to_sign_in(ada: Person):
+def test_missing_token_is_401_and_says_how_to_sign_in(ada: User):
     answer = ada.http.get(ada.tasks)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
 
 
 @pytest.mark.parametrize("sent", ["Bearer", "Bearer undefined", "Bearer null", "Bearer [object Object]"])
-def test_token_that_the_frontend_lost_is_401(ada: Person, sent: str):
+def test_token_that_the_frontend_lost_is_401(ada: User, sent: str):
     answer = ada.http.get(ada.tasks, headers={"Authorization": sent})
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
 
 
-def test_detail_of_every_problem_is_a_sentence(ada: Person):
+def test_detail_of_every_problem_is_a_sentence(ada: User):
     answers = [
         ada.http.get(ada.tasks),
         ada.http.get("/api/someone-else/tasks", headers=ada.headers),
@@ -144,7 +144,7 @@ def words(header: str) -> set[str]:
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE"])
-def test_preflight_from_the_frontend_is_granted(ada: Person, method: str):
+def test_preflight_from_the_frontend_is_granted(ada: User, method: str):
     asks = {
         "Access-Control-Request-Method": method,
         "Access-Control-Request-Headers": "authorization,content-type",
@@ -158,7 +158,7 @@ def test_preflight_from_the_frontend_is_granted(ada: Person, method: str):
 
 
 @pytest.mark.parametrize(("method", "status"), [("GET", 200), ("POST", 415), ("DELETE", 405)])
-def test_every_answer_can_be_read_by_the_frontend(ada: Person, method: str, status: int):
+def test_every_answer_can_be_read_by_the_frontend(ada: User, method: str, status: int):
     answer = ada.request(method, content=b"x" if method == "POST" else None, headers={"Origin": ORIGIN})
     assert answer.status_code == status
     assert answer.headers["access-control-allow-origin"] == ORIGIN
@@ -169,7 +169,7 @@ def test_every_answer_can_be_read_by_the_frontend(ada: Person, method: str, stat
     assert "origin" in words(answer.headers["vary"])
 
 
-def test_frontend_without_a_token_can_read_the_401(ada: Person):
+def test_frontend_without_a_token_can_read_the_401(ada: User):
     answer = ada.http.get(ada.tasks, headers={"Origin": ORIGIN})
     assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (401, ORIGIN)
 
@@ -179,7 +179,7 @@ def test_frontend_without_a_token_can_read_the_401(ada: Person):
     ["http://evil.example", "http://localhost:3001", "https://localhost:3000", "http://localhost:3000.evil.example",
      "http://LOCALHOST:3000/", "null"],
 )  # fmt: skip
-def test_another_origin_is_granted_nothing(ada: Person, origin: str):
+def test_another_origin_is_granted_nothing(ada: User, origin: str):
     preflight = {"Origin": origin, "Access-Control-Request-Method": "GET"}
     for answer in (
         ada.http.options(ada.tasks, headers=preflight),

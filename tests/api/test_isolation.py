@@ -6,15 +6,15 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from tests.people import MISSING, Person, new_person
-from tests.places import OPERATIONS, PLACES, places_of, success
-from tests.promises import Operation
+from tests.support.contract_checks import Operation
+from tests.support.places import OPERATIONS, PLACES, places_of, success
+from tests.support.users import MISSING, User, new_user
 
 
 class Home(NamedTuple):
     """A person, a task of theirs, and the words in it that nobody else may read."""
 
-    person: Person
+    person: User
     task_id: int
     canary: str
 
@@ -23,9 +23,9 @@ class Home(NamedTuple):
 
 
 def home(http: httpx.Client, name: str) -> Home:
-    person = new_person(http, name)
+    person = new_user(http, name)
     canary = f"the-canary-of-{person.id}-sings"
-    return Home(person, person.has_task(canary, description=canary)["id"], canary)
+    return Home(person, person.create_task(canary, description=canary)["id"], canary)
 
 
 SIGNED_IN, OUTSIDE = ("ada", "bob"), ("nobody", "garbage token")
@@ -97,7 +97,7 @@ WRONG = {
 
 @pytest.mark.parametrize("wrong", WRONG)
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
-def test_whose_path_it_is_comes_before_what_is_wrong(ada: Person, operation: Operation, wrong: str):
+def test_whose_path_it_is_comes_before_what_is_wrong(ada: User, operation: Operation, wrong: str):
     options = {**WRONG[wrong]}
     sent = options.pop("headers", {})
     for headers, expected in ((ada.headers, 403), ({}, 401)):
@@ -107,9 +107,7 @@ def test_whose_path_it_is_comes_before_what_is_wrong(ada: Person, operation: Ope
 
 @pytest.mark.parametrize("user_id", ["nobody-has-this-id", "ADA", "%20", "-", "a%5Cb", "é", "x" * 500])
 @pytest.mark.parametrize("operation", OPERATIONS, ids=lambda operation: operation.id)
-def test_path_of_whoever_does_not_exist_is_403_too(
-    ada: Person, bob: Person, operation: Operation, user_id: str
-):
+def test_path_of_whoever_does_not_exist_is_403_too(ada: User, bob: User, operation: Operation, user_id: str):
     exists, does_not = (ask(ada.http, operation, of, 1, ada.headers) for of in (bob.id, user_id))
     assert exists.status_code == does_not.status_code == 403
     assert exists.json() | {"request_id": ""} == does_not.json() | {"request_id": ""}

@@ -11,11 +11,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.forging import SMALL_ORDER, exponent_1_token, small_order_jwk, small_order_token
-from tests.issuers import ORIGIN, Publisher, encoded, issuer, minted, private_key, public_jwk
-from tests.people import Person
-from tests.promises import client_of
-from tests.server import Server, eventually, free_port, running
+from tests.support.contract_checks import open_client
+from tests.support.forged_tokens import SMALL_ORDER, exponent_1_token, small_order_jwk, small_order_token
+from tests.support.server import Server, eventually, find_free_port, run_server
+from tests.support.token_issuers import ORIGIN, KeySetServer, encoded, issuer, minted, private_key, public_jwk
+from tests.support.users import User
 
 
 def asked(server: Server, bearer: str) -> httpx.Response:
@@ -37,14 +37,14 @@ def sqlite(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], str]:
 
 @pytest.fixture(scope="module")
 def jwks_url() -> Iterator[str]:
-    with Publisher(public_jwk("EdDSA")).serving() as url:
+    with KeySetServer(public_jwk("EdDSA")).serving() as url:
         yield url
 
 
 @pytest.fixture(scope="module")
 def server(jwks_url: str, sqlite: Callable[[], str], folder: Path) -> Iterator[Server]:
     """A server that takes the tokens of the issuer there."""
-    with running(folder, **settings(jwks_url, sqlite())) as server:
+    with run_server(folder, **settings(jwks_url, sqlite())) as server:
         yield server
 
 
@@ -61,18 +61,18 @@ def test_first_write_of_an_unknown_user_is_stored(
     new_database: Callable[[], str], jwks_url: str, folder: Path
 ):
     with (
-        running(folder, **settings(jwks_url, new_database())) as server,
-        client_of(server.url) as http,
+        run_server(folder, **settings(jwks_url, new_database())) as server,
+        open_client(server.url) as http,
     ):
-        ada = Person(http, "ada", minted("EdDSA"))
+        ada = User(http, "ada", minted("EdDSA"))
         assert ada.get().json() == []
-        tasks = [ada.has_task("Buy milk"), ada.has_task("Buy bread")]
+        tasks = [ada.create_task("Buy milk"), ada.create_task("Buy bread")]
         assert ada.get(order="asc").json() == tasks
 
 
 def test_new_key_is_taken_up_and_an_outage_after_it_costs_nothing(sqlite: Callable[[], str], folder: Path):
-    publisher = Publisher(public_jwk("EdDSA"))
-    with publisher.serving() as url, running(folder, **settings(url, sqlite())) as server:
+    publisher = KeySetServer(public_jwk("EdDSA"))
+    with publisher.serving() as url, run_server(folder, **settings(url, sqlite())) as server:
         assert asked(server, minted("EdDSA")).status_code == 200
         publisher.publish(public_jwk("EdDSA-2"), public_jwk("EdDSA"))
         assert eventually(lambda: asked(server, minted("EdDSA-2")).status_code == 200, within_s=10)
@@ -82,8 +82,8 @@ def test_new_key_is_taken_up_and_an_outage_after_it_costs_nothing(sqlite: Callab
 
 
 def test_key_that_is_withdrawn_opens_nothing_once_a_new_one_is_known(sqlite: Callable[[], str], folder: Path):
-    publisher = Publisher(public_jwk("EdDSA"))
-    with publisher.serving() as url, running(folder, **settings(url, sqlite())) as server:
+    publisher = KeySetServer(public_jwk("EdDSA"))
+    with publisher.serving() as url, run_server(folder, **settings(url, sqlite())) as server:
         assert asked(server, minted("EdDSA")).status_code == 200
         publisher.publish(public_jwk("EdDSA-2"))
         assert eventually(lambda: asked(server, minted("EdDSA-2")).status_code == 200, within_s=10)
@@ -91,19 +91,19 @@ def test_key_that_is_withdrawn_opens_nothing_once_a_new_one_is_known(sqlite: Cal
 
 
 def test_issuer_that_is_away_from_the_start_is_503_until_it_comes(sqlite: Callable[[], str], folder: Path):
-    port = free_port()
+    port = find_free_port()
     url = f"http://127.0.0.1:{port}/api/auth/jwks"
-    with running(folder, **settings(url, sqlite())) as server:
+    with run_server(folder, **settings(url, sqlite())) as server:
         answer = asked(server, minted("EdDSA"))
         assert answer.status_code == 503
         assert 1 <= int(answer.headers["retry-after"]) <= 60
-        with Publisher(public_jwk("EdDSA")).serving(port):
+        with KeySetServer(public_jwk("EdDSA")).serving(port):
             assert eventually(lambda: asked(server, minted("EdDSA")).status_code == 200, within_s=10)
 
 
 def test_flood_of_unknown_keys_is_no_flood_of_fetches(sqlite: Callable[[], str], folder: Path):
-    publisher = Publisher(public_jwk("EdDSA"))
-    with publisher.serving() as url, running(folder, **settings(url, sqlite())) as server:
+    publisher = KeySetServer(public_jwk("EdDSA"))
+    with publisher.serving() as url, run_server(folder, **settings(url, sqlite())) as server:
         began = time.monotonic()
         with ThreadPoolExecutor(8) as threads:
             tokens = [issuer("EdDSA").headed(kid=f"unknown-{number}") for number in range(300)]
@@ -117,17 +117,17 @@ def test_flood_of_unknown_keys_is_no_flood_of_fetches(sqlite: Callable[[], str],
 def test_token_that_is_not_for_this_server_has_no_key_fetched(
     sqlite: Callable[[], str], folder: Path, changes: dict[str, Any]
 ):
-    publisher = Publisher(public_jwk("EdDSA"))
-    with publisher.serving() as url, running(folder, **settings(url, sqlite())) as server:
+    publisher = KeySetServer(public_jwk("EdDSA"))
+    with publisher.serving() as url, run_server(folder, **settings(url, sqlite())) as server:
         assert asked(server, minted("EdDSA", **changes)).status_code == 401
     assert publisher.asked == 0
 
 
 def test_issuer_that_hangs_holds_up_only_those_who_need_its_keys(sqlite: Callable[[], str], folder: Path):
-    publisher = Publisher(public_jwk("EdDSA"))
+    publisher = KeySetServer(public_jwk("EdDSA"))
     with (
         publisher.serving() as url,
-        running(folder, **settings(url, sqlite())) as server,
+        run_server(folder, **settings(url, sqlite())) as server,
         publisher.hanging(),
         ThreadPoolExecutor(8) as threads,
     ):
@@ -187,8 +187,8 @@ def littered(sqlite: Callable[[], str], folder: Path) -> Iterator[Server]:
     """A server whose issuer publishes one good key among what is none."""
     unusable = [make() for make in UNUSABLE.values()]
     open_to_all = [*map(small_order_jwk, SMALL_ORDER), public_jwk("RS256-exponent-1", e="AQ")]
-    publisher = Publisher(*GARBAGE, *unusable, *open_to_all, public_jwk("EdDSA"), *GARBAGE)
-    with publisher.serving() as url, running(folder, **settings(url, sqlite())) as server:
+    publisher = KeySetServer(*GARBAGE, *unusable, *open_to_all, public_jwk("EdDSA"), *GARBAGE)
+    with publisher.serving() as url, run_server(folder, **settings(url, sqlite())) as server:
         yield server
 
 
@@ -215,10 +215,8 @@ def test_published_exponent_that_needs_no_private_key_opens_nothing(littered: Se
 def test_token_of_an_account_that_is_gone_creates_nothing(account_server: Server, accounts: httpx.Client):
     credentials = {"email": "mary@example.com", "password": "three green parrots"}
     user_id = accounts.post("/api/auth/signup", json=credentials).json()["id"]
-    mary = Person(
-        accounts, user_id, accounts.post("/api/auth/login", json=credentials).json()["access_token"]
-    )
-    mary.has_task()
+    mary = User(accounts, user_id, accounts.post("/api/auth/login", json=credentials).json()["access_token"])
+    mary.create_task()
     with account_server.database() as connection:
         connection.execute(text("DELETE FROM users WHERE id = :id"), {"id": user_id})
     assert mary.post({"title": "Buy milk"}).status_code == 401

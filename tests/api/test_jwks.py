@@ -9,7 +9,7 @@ import httpx
 import jwt
 import pytest
 
-from tests.server import Server, running, start, wait_until_live
+from tests.support.server import Server, run_server, start_server, wait_until_live
 
 PUBLIC_URL = "https://todo.example.com"  # what servers behind one balancer have in common
 CREDENTIALS = {"email": "ada@example.com", "password": "three green parrots"}
@@ -27,7 +27,7 @@ class Pair(NamedTuple):
 def pair(new_database: Callable[[], str], folder: Path) -> Iterator[Pair]:
     """Started at once on an empty database, asked at once for their keys."""
     settings = {"DATABASE_URL": new_database(), "PUBLIC_URL": PUBLIC_URL}
-    servers = [start(folder, **settings), start(folder, **settings)]
+    servers = [start_server(folder, **settings), start_server(folder, **settings)]
     try:
         for server in servers:
             wait_until_live(server, path="/health/ready")
@@ -88,8 +88,8 @@ def test_key_has_its_public_half_only(pair: Pair):
 
 def test_key_survives_a_restart(folder: Path, tmp_path: Path):
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'todo.db'}", "PUBLIC_URL": PUBLIC_URL}
-    with running(folder, **settings) as server:
+    with run_server(folder, **settings) as server:
         user_id, token, keys = sign_up(server), log_in(server), published(server)
-    with running(folder, **settings) as restarted:
+    with run_server(folder, **settings) as restarted:
         assert published(restarted) == keys
         assert opens(restarted, user_id, token)

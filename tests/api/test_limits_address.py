@@ -7,9 +7,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.limits import asked, check_refusal
-from tests.promises import client_of
-from tests.server import running
+from tests.support.contract_checks import open_client
+from tests.support.rate_limits import asked, check_refusal
+from tests.support.server import run_server
 
 COUNT = 3
 LOGIN, SIGNUP = "/api/auth/login", "/api/auth/signup"
@@ -27,7 +27,7 @@ def proxied(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
     file = tmp_path_factory.mktemp("limits") / "todo.db"
     settings = {"DATABASE_URL": f"sqlite:///{file}", "TRUSTED_PROXIES": "127.0.0.1"}
     limit = {"RATE_LIMIT": "on", "RATE_LIMIT_LOGIN": f"{COUNT}/hour"}
-    with running(folder, **settings, **limit) as server, client_of(server.url) as client:
+    with run_server(folder, **settings, **limit) as server, open_client(server.url) as client:
         yield client
 
 
@@ -81,7 +81,7 @@ _last_bytes = itertools.count(100)
 
 def test_without_a_proxy_nobody_names_their_own_address(folder: Path, tmp_path: Path):
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'todo.db'}", "RATE_LIMIT": "on"}
-    with running(folder, **settings) as server, client_of(server.url) as http:
+    with run_server(folder, **settings) as server, open_client(server.url) as http:
         for path, count, window_s in ((LOGIN, 10, 60), (SIGNUP, 20, 3600)):
             addresses = [f"192.0.2.{number}" for number in range(count + 1)]
             *first, last = [fumble(http, address, path=path) for address in addresses]

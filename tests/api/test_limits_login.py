@@ -10,10 +10,17 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.contract.wire import connected, read
-from tests.limits import answers_at_once, asked, asked_at_once, check_refusal, first_refusal, is_refused
-from tests.promises import client_of
-from tests.server import Server, running
+from tests.support.contract_checks import open_client
+from tests.support.rate_limits import (
+    answers_at_once,
+    asked,
+    asked_at_once,
+    check_refusal,
+    first_refusal,
+    is_refused,
+)
+from tests.support.raw_http import connect, read_response
+from tests.support.server import Server, run_server
 
 LOGIN, SIGNUP = "/api/auth/login", "/api/auth/signup"
 LOGINS, SIGNUPS = 2, 3  # an hour
@@ -63,7 +70,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """A server behind a proxy, which is these tests: they say which address a request comes from."""
     file = tmp_path_factory.mktemp("limits") / "todo.db"
     limits = {"RATE_LIMIT_LOGIN": f"{LOGINS}/hour", "RATE_LIMIT_SIGNUP": f"{SIGNUPS}/hour"}
-    with running(
+    with run_server(
         folder, DATABASE_URL=f"sqlite:///{file}", TRUSTED_PROXIES="127.0.0.1", RATE_LIMIT="on", **limits
     ) as server:
         yield server
@@ -71,7 +78,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def http(server: Server) -> Iterator[httpx.Client]:
-    with client_of(server.url) as client:
+    with open_client(server.url) as client:
         yield client
 
 
@@ -106,9 +113,9 @@ def test_address_is_refused_before_the_body_has_come(http: httpx.Client, server:
     first_refusal(lambda: fumble(http, address, path))
     head = [f"POST {path} HTTP/1.1", "Host: localhost", f"X-Forwarded-For: {address}"]
     head += ["Content-Type: application/json", "Content-Length: 100", "", ""]
-    with connected(server.url, timeout_s=5) as wire:
+    with connect(server.url, timeout_s=5) as wire:
         wire.sendall("\r\n".join(head).encode())
-        assert read(wire).status == 429
+        assert read_response(wire).status == 429
 
 
 def test_logging_in_and_signing_up_are_counted_apart(http: httpx.Client):
@@ -200,7 +207,7 @@ def brief(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ht
     file = tmp_path_factory.mktemp("limits") / "todo.db"
     limits = {f"RATE_LIMIT_{name.upper()}": f"{BRIEF}/2 seconds" for name in NAMES.values()}
     settings = limits | {"DATABASE_URL": f"sqlite:///{file}", "TRUSTED_PROXIES": "127.0.0.1"}
-    with running(folder, RATE_LIMIT="on", **settings) as server, client_of(server.url) as client:
+    with run_server(folder, RATE_LIMIT="on", **settings) as server, open_client(server.url) as client:
         yield client
 
 

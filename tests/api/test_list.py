@@ -2,29 +2,29 @@
 
 import pytest
 
-from tests.people import Person
+from tests.support.users import User
 
 
-def titles(person: Person, query: str = "") -> list[str]:
+def titles(person: User, query: str = "") -> list[str]:
     answer = person.request("GET", query)
     assert answer.status_code == 200, answer.text
     return [task["title"] for task in answer.json()]
 
 
-def test_whoever_has_no_tasks_gets_an_empty_array(ada: Person):
+def test_whoever_has_no_tasks_gets_an_empty_array(ada: User):
     answer = ada.get()
     assert (answer.status_code, answer.json()) == (200, [])
     assert "link" not in answer.headers
 
 
-def test_list_holds_tasks_as_they_are_given_one_by_one(ada: Person):
-    ada.has_task(description="Two litres", completed=True)
+def test_list_holds_tasks_as_they_are_given_one_by_one(ada: User):
+    ada.create_task(description="Two litres", completed=True)
     [task] = ada.get().json()
     assert task == ada.get(f"/{task['id']}").json()
 
 
-def test_list_holds_nobody_elses(ada: Person, bob: Person):
-    bob.has_task()
+def test_list_holds_nobody_elses(ada: User, bob: User):
+    bob.create_task()
     assert titles(ada) == []
 
 
@@ -33,9 +33,9 @@ def test_list_holds_nobody_elses(ada: Person, bob: Person):
     [("", ["open", "done"]), ("?status=all", ["open", "done"]),
      ("?status=pending", ["open"]), ("?status=completed", ["done"])],
 )  # fmt: skip
-def test_status_chooses(ada: Person, query: str, expected: list[str]):
-    ada.has_task("done", completed=True)
-    ada.has_task("open")
+def test_status_chooses(ada: User, query: str, expected: list[str]):
+    ada.create_task("done", completed=True)
+    ada.create_task("open")
     assert titles(ada, query) == expected
 
 
@@ -47,23 +47,23 @@ def test_status_chooses(ada: Person, query: str, expected: list[str]):
         ("?sort=title", "abc"), ("?sort=title&order=asc", "abc"), ("?sort=title&order=desc", "cba"),
     ],
 )  # fmt: skip
-def test_times_are_newest_first_and_titles_a_to_z_unless_told(ada: Person, query: str, expected: str):
-    _, b, _ = [ada.has_task(title) for title in "abc"]
+def test_times_are_newest_first_and_titles_a_to_z_unless_told(ada: User, query: str, expected: str):
+    _, b, _ = [ada.create_task(title) for title in "abc"]
     ada.patch(f"/{b['id']}", {"description": "changed last"})
     assert "".join(titles(ada, query)) == expected
 
 
-def test_titles_are_ordered_by_code_point(ada: Person):
+def test_titles_are_ordered_by_code_point(ada: User):
     in_order = [" padded", "10", "9", "Zoe", "_", "adam", "ädam", "ﬁ", "\uffff", "🥛"]
     for title in reversed(in_order):
-        ada.has_task(title)
+        ada.create_task(title)
     assert titles(ada, "?sort=title") == in_order
 
 
 @pytest.mark.parametrize(("query", "expected"), [("?limit=1", 1), ("?limit=2", 2), ("?limit=1000", 3)])
-def test_limit_is_the_most_a_page_holds(ada: Person, query: str, expected: int):
+def test_limit_is_the_most_a_page_holds(ada: User, query: str, expected: int):
     for title in "abc":
-        ada.has_task(title)
+        ada.create_task(title)
     assert len(titles(ada, query)) == expected
 
 
@@ -111,13 +111,13 @@ def test_limit_is_the_most_a_page_holds(ada: Person, query: str, expected: int):
         ("limit=%FF", "", "encoding"),
     ],
 )
-def test_query_that_breaks_the_contract_is_400(ada: Person, query: str, pointer: str, keyword: str):
+def test_query_that_breaks_the_contract_is_400(ada: User, query: str, pointer: str, keyword: str):
     answer = ada.request("GET", f"?{query}")
     assert answer.status_code == 400
     assert answer.json()["errors"] == [{"in": "query", "pointer": pointer, "keyword": keyword}]
 
 
-def test_every_fault_of_a_query_is_named_at_once(ada: Person):
+def test_every_fault_of_a_query_is_named_at_once(ada: User):
     answer = ada.request("GET", "?status=done&sort=id&order=up&limit=0&limit=0")
     faults = {(fault["pointer"], fault["keyword"]) for fault in answer.json()["errors"]}
     assert faults == {

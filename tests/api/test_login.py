@@ -7,8 +7,8 @@ import httpx
 import jwt
 import pytest
 
-from tests.people import Person
-from tests.server import Server
+from tests.support.server import Server
+from tests.support.users import User
 
 EMAIL = "Grace@example.com"
 PASSWORD = "é" * 36  # 72 bytes, all that bcrypt reads
@@ -58,8 +58,8 @@ def test_login_is_not_stored(session: httpx.Response):
 
 
 def test_token_opens_its_users_tasks(accounts: httpx.Client, session: httpx.Response):
-    grace = Person(accounts, session.json()["user"]["id"], session.json()["access_token"])
-    task = grace.has_task("Write a compiler")
+    grace = User(accounts, session.json()["user"]["id"], session.json()["access_token"])
+    task = grace.create_task("Write a compiler")
     assert grace.get(f"/{task['id']}").json() == task
 
 

@@ -10,8 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.people import Person, token
-from tests.server import Server, running
+from tests.support.server import Server, run_server
+from tests.support.users import User, sign_token
 
 CANARY = "c4n4ry"  # in everything that is sent
 EMAIL = f"{CANARY}@example.com"
@@ -51,12 +51,12 @@ def played(new_database: Callable[[], str], folder: Path) -> Played:
     """At the level that says most, and on both databases, whose drivers word their errors differently."""
     settings = {"DATABASE_URL": new_database(), "LOG_LEVEL": "DEBUG"}
     with (
-        running(folder, **settings) as server,
+        run_server(folder, **settings) as server,
         httpx.Client(base_url=server.url, headers=HEADERS, timeout=20) as http,
     ):
         exchanges = accounts(http)
         session = exchanges[-1].answer.json()
-        ada = Person(http, session["user"]["id"], session["access_token"])
+        ada = User(http, session["user"]["id"], session["access_token"])
         exchanges += [*tasks(ada), *strangers(http, ada), broken(server, ada)]
         raw(server, f"{CANARY.upper()} /{CANARY} HTTP/7.7\r\n{CANARY}\r\n\r\n")
     return Played(exchanges, session["access_token"], server.log)
@@ -76,7 +76,7 @@ def accounts(http: httpx.Client) -> list[Exchange]:
     return [Exchange(http.post(f"/api/auth/{name}", json=body), f"auth.{name}") for name, body in bodies]
 
 
-def tasks(ada: Person) -> Iterator[Exchange]:
+def tasks(ada: User) -> Iterator[Exchange]:
     """What someone signed in may send, well made or not."""
     yield Exchange(ada.post(TASK), "tasks.create", ada.id)
     yield Exchange(ada.post({"title": CANARY * 40}), "tasks.create", ada.id)
@@ -94,7 +94,7 @@ def tasks(ada: Person) -> Iterator[Exchange]:
     yield Exchange(ada.delete("/999"), "tasks.delete", ada.id)
 
 
-def strangers(http: httpx.Client, ada: Person) -> Iterator[Exchange]:
+def strangers(http: httpx.Client, ada: User) -> Iterator[Exchange]:
     """What is refused before it is known whose it is, and what is nobody's."""
     yield Exchange(http.get("/health/ready"), "service.ready")
     yield Exchange(http.get(ada.tasks), "tasks.list")
@@ -107,7 +107,7 @@ def strangers(http: httpx.Client, ada: Person) -> Iterator[Exchange]:
     yield Exchange(http.request("PURGE", ada.tasks, headers=ada.headers), "none")
 
 
-def broken(server: Server, ada: Person) -> Exchange:
+def broken(server: Server, ada: User) -> Exchange:
     """A failure of the server itself, with its traceback: a rule of its database unknown to it."""
     with server.database() as connection:
         connection.execute(text("DELETE FROM tasks"))
@@ -164,8 +164,8 @@ def test_no_part_of_a_token_is_in_the_log(played: Played, part: str):
 
 
 def test_claims_of_an_outside_token_are_not_in_the_log(secret_server: Server, http: httpx.Client):
-    ada = Person(http, "ada-in-the-log", token("ada-in-the-log", email=EMAIL, name=CANARY))
-    ada.has_task()
+    ada = User(http, "ada-in-the-log", sign_token("ada-in-the-log", email=EMAIL, name=CANARY))
+    ada.create_task()
     ada.get()  # once it is answered, the line of the request before it is written
     assert ada.id in secret_server.log
     assert CANARY not in secret_server.log

@@ -10,13 +10,13 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.people import Person
+from tests.support.users import User
 
 CLIENTS, APPENDING, APPENDS = 16, 8, 4
 ORIGIN = "http://localhost:3000"
 
 
-def changes_at_once(person: Person, task_id: int, tag: str, clients: int = CLIENTS) -> list[httpx.Response]:
+def changes_at_once(person: User, task_id: int, tag: str, clients: int = CLIENTS) -> list[httpx.Response]:
     """The answers to that many, let go together."""
     start = Barrier(clients)
 
@@ -29,8 +29,8 @@ def changes_at_once(person: Person, task_id: int, tag: str, clients: int = CLIEN
         return list(threads.map(change, range(clients)))
 
 
-def test_of_many_that_change_the_same_version_one_succeeds(ada: Person, is_long: bool):
-    path = f"/{ada.has_task()['id']}"
+def test_of_many_that_change_the_same_version_one_succeeds(ada: User, is_long: bool):
+    path = f"/{ada.create_task()['id']}"
     for _ in range(100 if is_long else 5):
         tag = ada.get(path).headers["etag"]
         answers = changes_at_once(ada, int(path[1:]), tag)
@@ -40,7 +40,7 @@ def test_of_many_that_change_the_same_version_one_succeeds(ada: Person, is_long:
         assert (after.json(), after.headers["etag"]) == (done.json(), done.headers["etag"])
 
 
-def append(person: Person, path: str, word: str) -> None:
+def append(person: User, path: str, word: str) -> None:
     """Read, change, write; and again from the beginning as often as someone else was faster."""
     for _ in range(500):
         seen = person.get(path)
@@ -51,8 +51,8 @@ def append(person: Person, path: str, word: str) -> None:
     raise AssertionError("others were always faster")
 
 
-def test_no_word_is_lost_that_many_append_at_once(ada: Person, is_long: bool):
-    path, rounds = f"/{ada.has_task()['id']}", 5 * APPENDS if is_long else APPENDS
+def test_no_word_is_lost_that_many_append_at_once(ada: User, is_long: bool):
+    path, rounds = f"/{ada.create_task()['id']}", 5 * APPENDS if is_long else APPENDS
 
     def write(writer: int) -> None:
         for number in range(rounds):
@@ -64,9 +64,9 @@ def test_no_word_is_lost_that_many_append_at_once(ada: Person, is_long: bool):
     assert sorted(written) == sorted(f"{w}.{n}" for w in range(APPENDING) for n in range(rounds))
 
 
-def test_either_the_change_or_the_deletion_of_one_version_succeeds(ada: Person):
+def test_either_the_change_or_the_deletion_of_one_version_succeeds(ada: User):
     for _ in range(10):
-        path = f"/{ada.has_task()['id']}"
+        path = f"/{ada.create_task()['id']}"
         tag = {"If-Match": ada.get(path).headers["etag"]}
         with ThreadPoolExecutor(2) as threads:
             change = threads.submit(ada.request, "PATCH", path, json={"title": "Buy oats"}, headers=tag)
@@ -77,8 +77,8 @@ def test_either_the_change_or_the_deletion_of_one_version_succeeds(ada: Person):
 
 
 @pytest.mark.parametrize("body", [None, {}])
-def test_toggle_sent_again_after_its_answer_was_lost_is_done_once(ada: Person, body: object):
-    path = f"/{ada.has_task(completed=False)['id']}"
+def test_toggle_sent_again_after_its_answer_was_lost_is_done_once(ada: User, body: object):
+    path = f"/{ada.create_task(completed=False)['id']}"
     tag = ada.get(path).headers["etag"]
     lose_the_answer(ada, f"{path}/complete", tag, body)
     retried = ada.request("PATCH", f"{path}/complete", json=body, headers={"If-Match": tag})
@@ -88,7 +88,7 @@ def test_toggle_sent_again_after_its_answer_was_lost_is_done_once(ada: Person, b
     assert ada.request("GET", path, headers={"If-None-Match": tag}).status_code == 200
 
 
-def lose_the_answer(person: Person, path: str, tag: str, body: object) -> None:
+def lose_the_answer(person: User, path: str, tag: str, body: object) -> None:
     """Send the change, wait for the answer to arrive, and go without having read it."""
     address = urlsplit(str(person.http.base_url))
     content = b"" if body is None else json.dumps(body).encode()
@@ -100,7 +100,7 @@ def lose_the_answer(person: Person, path: str, tag: str, body: object) -> None:
         connection.recv(1)
 
 
-def test_frontend_of_another_origin_may_send_conditions_and_keys(ada: Person):
+def test_frontend_of_another_origin_may_send_conditions_and_keys(ada: User):
     headers = "authorization,content-type,if-match,if-none-match,idempotency-key"
     asks = {"Access-Control-Request-Method": "PATCH", "Access-Control-Request-Headers": headers}
     answer = ada.http.options(ada.tasks, headers={"Origin": ORIGIN} | asks)
@@ -109,7 +109,7 @@ def test_frontend_of_another_origin_may_send_conditions_and_keys(ada: Person):
     assert {*headers.split(",")} <= {*allowed}
 
 
-def test_frontend_of_another_origin_may_read_the_tag(ada: Person):
+def test_frontend_of_another_origin_may_read_the_tag(ada: User):
     answer = ada.request("POST", json={"title": "Buy milk"}, headers={"Origin": ORIGIN})
     exposed = answer.headers["access-control-expose-headers"].lower().replace(" ", "").split(",")
     assert {"etag", "location"} <= {*exposed}

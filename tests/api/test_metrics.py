@@ -11,10 +11,10 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.figures import figure, samples
-from tests.people import SECRET, new_person
-from tests.promises import CONTRACT, client_of, operations
-from tests.server import Server, eventually, running
+from tests.support.contract_checks import CONTRACT, open_client, operations
+from tests.support.metrics_text import figure, samples
+from tests.support.server import Server, eventually, run_server
+from tests.support.users import SECRET, new_user
 
 CANARY = "c4n4ry"
 REQUESTS = 40
@@ -30,7 +30,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     """Two workers with a limit; each counts it for itself."""
     home = tmp_path_factory.mktemp("workers")
     settings = {"DATABASE_URL": f"sqlite:///{home / 'todo.db'}", "BETTER_AUTH_SECRET": SECRET}
-    with running(
+    with run_server(
         folder, **settings, TMPDIR=str(home), WORKERS="2", RATE_LIMIT="on", RATE_LIMIT_API="3/hour"
     ) as server:
         assert eventually(lambda: server.log.count("Application startup complete") == 2, within_s=60)
@@ -40,7 +40,7 @@ def server(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
 @contextmanager
 def fresh(server: Server) -> Iterator[httpx.Client]:
     """A client on a connection of its own, which either worker may take."""
-    with client_of(server.url) as http:
+    with open_client(server.url) as http:
         yield http
 
 
@@ -69,7 +69,7 @@ def test_whichever_worker_answers_says_what_all_have_counted(server: Server):
 def test_refusals_are_counted_by_limit(server: Server):
     before = counted(server, "todo_rate_limit_refusals_total", limit="api")
     with fresh(server) as http:
-        ada = new_person(http)
+        ada = new_user(http)
         assert [ada.get().status_code for _ in range(5)] == [200] * 3 + [429] * 2
     assert counted(server, "todo_rate_limit_refusals_total", limit="api") == before + 2
     assert counted(server, "todo_rate_limit_refusals_total", limit="login") == 0
@@ -108,7 +108,7 @@ def is_replaced(server: Server, dead: str) -> bool:
 
 def test_folder_of_the_figures_is_gone_in_the_end(folder: Path, tmp_path: Path):
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'todo.db'}", "TMPDIR": str(tmp_path), "WORKERS": "2"}
-    with running(folder, **settings) as server:
+    with run_server(folder, **settings) as server:
         assert len([*tmp_path.glob("todo-metrics-*")]) == 1
         server.stop()
     assert [*tmp_path.glob("todo-metrics-*")] == []
@@ -116,7 +116,7 @@ def test_folder_of_the_figures_is_gone_in_the_end(folder: Path, tmp_path: Path):
 
 def test_nothing_that_was_sent_is_in_the_figures(server: Server):
     with fresh(server) as http:
-        ada = new_person(http, CANARY)
+        ada = new_user(http, CANARY)
         headers = {"X-Canary": CANARY, "User-Agent": CANARY, "traceparent": CANARY, "X-Request-Id": CANARY}
         for method, path in [
             ("GET", ada.tasks), ("GET", f"/api/{CANARY}"), ("PURGE", ada.tasks), ("PROPFIND", f"/{CANARY}"),
@@ -183,8 +183,8 @@ def waiting_for(database: str, writes: int) -> dict[str, float]:
 def test_writes_that_wait_for_the_database_are_seen_waiting(
     secret_server: Server, http: httpx.Client, database: str
 ):
-    ada = new_person(http)
-    ada.has_task()
+    ada = new_user(http)
+    ada.create_task()
     answers: list[Future[httpx.Response]] = []
     with ThreadPoolExecutor(WRITES) as threads, writes_held(secret_server):
         answers += [threads.submit(ada.post, {"title": "wait"}) for _ in range(WRITES)]

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.people import Person
-from tests.promises import CONTRACT
-from tests.server import Server
+from tests.support.contract_checks import CONTRACT
+from tests.support.server import Server
+from tests.support.users import User
 
 JSON = {"Content-Type": "application/json"}
 TASK = b'{"title": "Buy milk"}'
@@ -27,12 +27,12 @@ def wire(secret_server: Server) -> Iterator[HTTPConnection]:
     connection.close()
 
 
-def get(wire: HTTPConnection, target: str, person: Person) -> HTTPResponse:
+def get(wire: HTTPConnection, target: str, person: User) -> HTTPResponse:
     wire.request("GET", target, headers=person.headers)
     return wire.getresponse()
 
 
-def post(person: Person, content: Any, headers: dict[str, str] = JSON) -> httpx.Response:
+def post(person: User, content: Any, headers: dict[str, str] = JSON) -> httpx.Response:
     return person.request("POST", content=content, headers=headers)
 
 
@@ -44,11 +44,11 @@ def post(person: Person, content: Any, headers: dict[str, str] = JSON) -> httpx.
     ["Application/JSON", "application/JSON; Charset=UTF-8", 'application/json;charset="utf-8"',
      "application/json ; charset=utf8"],
 )  # fmt: skip
-def test_json_in_utf8_may_be_spelled_in_any_case(ada: Person, content_type: str):
+def test_json_in_utf8_may_be_spelled_in_any_case(ada: User, content_type: str):
     assert post(ada, TASK, {"Content-Type": content_type}).status_code == 201
 
 
-def test_other_spelling_of_the_type_is_no_way_around_the_schema(ada: Person):
+def test_other_spelling_of_the_type_is_no_way_around_the_schema(ada: User):
     assert post(ada, b'{"title": ""}', {"Content-Type": "Application/JSON"}).status_code == 400
 
 
@@ -57,38 +57,38 @@ def test_other_spelling_of_the_type_is_no_way_around_the_schema(ada: Person):
     ["", "nonsense", "text/plain", "text/json", "application/x-www-form-urlencoded", "application/*",
      "multipart/form-data; boundary=x", "application/json-patch+json", "application/json, text/plain"],
 )  # fmt: skip
-def test_body_of_another_type_is_415(ada: Person, content_type: str):
+def test_body_of_another_type_is_415(ada: User, content_type: str):
     assert post(ada, TASK, {"Content-Type": content_type}).status_code == 415
 
 
 @pytest.mark.parametrize("charset", ["utf-7", "utf-16", "latin-1", "ascii", "nonsense", '"utf-8, utf-7"'])
-def test_body_in_another_charset_is_415(ada: Person, charset: str):
+def test_body_in_another_charset_is_415(ada: User, charset: str):
     assert post(ada, TASK, {"Content-Type": f"application/json; charset={charset}"}).status_code == 415
 
 
-def test_body_without_a_type_is_415(ada: Person):
+def test_body_without_a_type_is_415(ada: User):
     assert post(ada, TASK, {}).status_code == 415
 
 
 @pytest.mark.parametrize("types", [("application/json", "text/plain"), ("text/plain", "application/json")])
-def test_body_of_two_types_is_415(ada: Person, types: tuple[str, str]):
+def test_body_of_two_types_is_415(ada: User, types: tuple[str, str]):
     headers = [*ada.headers.items(), *(("Content-Type", content_type) for content_type in types)]
     assert ada.http.post(ada.tasks, content=TASK, headers=headers).status_code == 415
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "deflate", "br", "identity, gzip", ""])
-def test_compressed_body_is_415(ada: Person, coding: str):
+def test_compressed_body_is_415(ada: User, coding: str):
     assert post(ada, gzip.compress(TASK), JSON | {"Content-Encoding": coding}).status_code == 415
 
 
-def test_identity_is_no_compression(ada: Person):
+def test_identity_is_no_compression(ada: User):
     assert post(ada, TASK, JSON | {"Content-Encoding": "identity"}).status_code == 201
 
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "DELETE"])
 @pytest.mark.parametrize("content_type", ["multipart/form-data; boundary=x", "text/plain", "nonsense"])
-def test_type_of_no_body_is_ignored(ada: Person, method: str, content_type: str):
-    path = f"/{ada.has_task()['id']}"
+def test_type_of_no_body_is_ignored(ada: User, method: str, content_type: str):
+    path = f"/{ada.create_task()['id']}"
     assert ada.request(method, path, headers={"Content-Type": content_type}).is_success
 
 
@@ -132,7 +132,7 @@ NOT_STRICT_JSON = {
 
 
 @pytest.mark.parametrize("content", NOT_STRICT_JSON.values(), ids=NOT_STRICT_JSON)
-def test_what_is_not_strict_json_is_400_and_stores_nothing(ada: Person, content: bytes):
+def test_what_is_not_strict_json_is_400_and_stores_nothing(ada: User, content: bytes):
     answer = post(ada, content)
     assert answer.status_code == 400
     assert answer.json()["errors"] == [{"in": "body", "pointer": "", "keyword": "json"}]
@@ -156,17 +156,17 @@ def test_what_is_not_strict_json_is_400_and_stores_nothing(ada: Person, content:
         "ignored members",
     ],
 )
-def test_what_only_looks_odd_is_taken(ada: Person, content: bytes, title: str):
+def test_what_only_looks_odd_is_taken(ada: User, content: bytes, title: str):
     assert post(ada, content).json()["title"] == title
 
 
-def test_no_body_is_400_where_one_is_required(ada: Person):
+def test_no_body_is_400_where_one_is_required(ada: User):
     answer = post(ada, b"")
     assert answer.status_code == 400
     assert answer.json()["errors"] == [{"in": "body", "pointer": "", "keyword": "required"}]
 
 
-def test_faults_of_query_and_body_are_named_at_once(ada: Person):
+def test_faults_of_query_and_body_are_named_at_once(ada: User):
     answer = ada.request("POST", "?undeclared=1", json={"title": ""})
     assert {fault["in"] for fault in answer.json()["errors"]} == {"query", "body"}
 
@@ -174,28 +174,28 @@ def test_faults_of_query_and_body_are_named_at_once(ada: Person):
 # How large a body is, and how it comes.
 
 
-def test_body_may_come_in_chunks(ada: Person):
+def test_body_may_come_in_chunks(ada: User):
     assert post(ada, iter([TASK[:7], b"", TASK[7:]])).json()["title"] == "Buy milk"
 
 
-def test_optional_body_may_be_chunks_of_nothing(ada: Person):
-    assert ada.complete(ada.has_task()["id"], content=iter([b""])).json()["completed"] is True
+def test_optional_body_may_be_chunks_of_nothing(ada: User):
+    assert ada.complete(ada.create_task()["id"], content=iter([b""])).json()["completed"] is True
 
 
-def test_optional_body_in_chunks_is_read(ada: Person):
-    task = ada.has_task(completed=True)
+def test_optional_body_in_chunks_is_read(ada: User):
+    task = ada.create_task(completed=True)
     chunks = iter([b'{"completed":', b" true}"])
     assert ada.complete(task["id"], content=chunks, headers=JSON).json()["completed"] is True
 
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize(("size", "status"), [(MAX_BODY_BYTES, 201), (MAX_BODY_BYTES + 1, 413)])
-def test_body_over_the_limit_is_413(ada: Person, chunked: bool, size: int, status: int):
+def test_body_over_the_limit_is_413(ada: User, chunked: bool, size: int, status: int):
     content = TASK.ljust(size)
     assert post(ada, iter([content[:99], content[99:]]) if chunked else content).status_code == status
 
 
-def test_body_that_says_it_is_too_large_is_not_waited_for(wire: HTTPConnection, ada: Person):
+def test_body_that_says_it_is_too_large_is_not_waited_for(wire: HTTPConnection, ada: User):
     wire.request("POST", ada.tasks, headers=ada.headers | JSON | {"Content-Length": str(10**9)})
     assert wire.getresponse().status == 413
 
@@ -216,19 +216,19 @@ def test_body_that_says_it_is_too_large_is_not_waited_for(wire: HTTPConnection, 
         "/api/{id}/tasks%3Fstatus=all", "/api/{id}/tasks%20", "/api/{id}/tasks%5C{task}",
     ],
 )  # fmt: skip
-def test_path_that_others_could_read_as_another_is_404(wire: HTTPConnection, ada: Person, target: str):
-    answer = get(wire, target.format(id=ada.id, task=ada.has_task()["id"]), ada)
+def test_path_that_others_could_read_as_another_is_404(wire: HTTPConnection, ada: User, target: str):
+    answer = get(wire, target.format(id=ada.id, task=ada.create_task()["id"]), ada)
     assert (answer.status, answer.getheader("Location")) == (404, None)
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_trailing_slash_is_404_and_no_redirect(wire: HTTPConnection, ada: Person, path: str):
-    answer = get(wire, path.format(user_id=ada.id, task_id=ada.has_task()["id"]) + "/", ada)
+def test_trailing_slash_is_404_and_no_redirect(wire: HTTPConnection, ada: User, path: str):
+    answer = get(wire, path.format(user_id=ada.id, task_id=ada.create_task()["id"]) + "/", ada)
     assert (answer.status, answer.getheader("Location")) == (404, None)
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_method_the_path_does_not_have_is_405_with_those_it_has(ada: Person, path: str):
+def test_method_the_path_does_not_have_is_405_with_those_it_has(ada: User, path: str):
     allowed = {name.upper() for name in PATHS[path]} - {"PARAMETERS"}
     allowed |= {"HEAD"} if "GET" in allowed else set()
     for method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE"} - allowed:
@@ -238,8 +238,8 @@ def test_method_the_path_does_not_have_is_405_with_those_it_has(ada: Person, pat
 
 
 @pytest.mark.parametrize("path", [path for path in PATHS if "get" in PATHS[path]])
-def test_head_answers_as_get_does_without_the_body(ada: Person, path: str):
-    url = path.format(user_id=ada.id, task_id=ada.has_task()["id"])
+def test_head_answers_as_get_does_without_the_body(ada: User, path: str):
+    url = path.format(user_id=ada.id, task_id=ada.create_task()["id"])
     head, got = (ada.http.request(method, url, headers=ada.headers) for method in ("HEAD", "GET"))
     each_time_anew = ("date", "x-request-id", "content-length")  # the last for /metrics
     for answer in (head, got):
@@ -265,7 +265,7 @@ ANSWERS = {
 
 
 @pytest.mark.parametrize(("method", "path", "headers"), ANSWERS.values(), ids=ANSWERS)
-def test_every_answer_is_named_and_names_no_software(ada: Person, method: str, path: str, headers: dict):
+def test_every_answer_is_named_and_names_no_software(ada: User, method: str, path: str, headers: dict):
     answers = [ada.request(method, path, headers=headers) for _ in range(2)]
     assert len({answer.headers["x-request-id"] for answer in answers}) == 2
     for answer in answers:
@@ -277,7 +277,7 @@ def test_every_answer_is_named_and_names_no_software(ada: Person, method: str, p
             assert answer.json()["status"] == answer.status_code
 
 
-def test_two_authorization_headers_are_401(ada: Person):
+def test_two_authorization_headers_are_401(ada: User):
     headers = [*ada.headers.items()] * 2
     answer = ada.http.get(ada.tasks, headers=headers)
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer error="invalid_token"')
@@ -323,14 +323,14 @@ def assert_says_nothing_of_it(answer: httpx.Response) -> None:
 
 @pytest.mark.parametrize(("status", "method", "path", "headers", "content"), SENT.values(), ids=SENT)
 def test_problem_never_repeats_what_was_sent(
-    ada: Person, status: int, method: str, path: str, headers: dict, content: Any
+    ada: User, status: int, method: str, path: str, headers: dict, content: Any
 ):
     answer = ada.request(method, path, headers=headers, content=content)
     assert answer.status_code == status
     assert_says_nothing_of_it(answer)
 
 
-def test_problem_never_repeats_whose_path_it_was(ada: Person):
+def test_problem_never_repeats_whose_path_it_was(ada: User):
     answer = ada.http.get(f"/api/{CANARY}/tasks", headers=ada.headers)
     assert answer.status_code == 403
     assert_says_nothing_of_it(answer)
@@ -351,5 +351,5 @@ def test_problem_never_repeats_credentials(
 @pytest.mark.parametrize(
     "body", [b'{"title": "' + b'\\"' * 30_000, b'"\\' * 30_000, b"[" * 60_000, b"9" * 60_000]
 )
-def test_body_without_an_end_is_refused_at_once(ada: Person, body: bytes):
+def test_body_without_an_end_is_refused_at_once(ada: User, body: bytes):
     assert ada.request("POST", content=body, headers=JSON, timeout=2).status_code == 400

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.server import ROOT, Server, free_port
+from tests.support.server import ROOT, Server, find_free_port
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -45,7 +45,11 @@ def test_first_task_takes_four_lines():
 def test_commands_for_whoever_runs_it_do_what_they_say(tmp_path: Path):
     (tmp_path / "todo").symlink_to(ROOT / "todo")
     script = "set -e\n./todo migrate\n" + shell_block("Running it").replace("remove", "remove --yes")
-    settings = {"PATH": os.environ["PATH"], "DATABASE_URL": "sqlite:///todo.db", "PORT": str(free_port())}
+    settings = {
+        "PATH": os.environ["PATH"],
+        "DATABASE_URL": "sqlite:///todo.db",
+        "PORT": str(find_free_port()),
+    }
     ran = subprocess.run(
         ["bash", "-c", script],
         cwd=tmp_path,

@@ -9,7 +9,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.server import ROOT
+from tests.support.server import ROOT
 
 PASSWORD = "three green parrots"
 CONTRACT = yaml.safe_load((ROOT / "openapi" / "todo.yaml").read_text(encoding="utf-8"))

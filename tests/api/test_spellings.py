@@ -5,8 +5,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.places import ON_A_TASK, OPERATIONS
-from tests.walls import Reading, Trick, Wall
+from tests.support.ownership_matrix import Reading, Trick, Wall
+from tests.support.places import ON_A_TASK, OPERATIONS
 
 PLAIN, SOMEONE, NO_TASK, NOWHERE, UNREADABLE = (
     Reading.PLAIN, Reading.SOMEONE, Reading.NO_TASK, Reading.NOWHERE, Reading.UNREADABLE

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from sqlalchemy import inspect
 
-from tests import postgresql as postgresql_server
-from tests.people import SECRET, new_person
-from tests.promises import client_of
-from tests.server import ROOT, Server, engine_of, free_port, start, wait_until_live
+from tests.support import postgresql as postgresql_server
+from tests.support.contract_checks import open_client
+from tests.support.server import ROOT, Server, find_free_port, open_engine, start_server, wait_until_live
+from tests.support.users import SECRET, new_user
 
 MIGRATE = (sys.executable, "-m", "cli", "migrate")
 
@@ -22,7 +22,7 @@ MIGRATE = (sys.executable, "-m", "cli", "migrate")
 @contextmanager
 def started(folder: Path, command: tuple[str, ...] | None = None, **settings: str) -> Iterator[Server]:
     """A server that may not be live yet, ended in the end."""
-    server = start(folder, command, **settings) if command else start(folder, **settings)
+    server = start_server(folder, command, **settings) if command else start_server(folder, **settings)
     try:
         yield server
     finally:
@@ -58,7 +58,7 @@ def early(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
     file = tmp_path_factory.mktemp("volumes") / "not-mounted-yet" / "todo.db"
     urls = {
         "sqlite": f"sqlite:///{file}",
-        "postgresql": f"postgresql://postgres@127.0.0.1:{free_port()}/postgres",
+        "postgresql": f"postgresql://postgres@127.0.0.1:{find_free_port()}/postgres",
     }
     with ExitStack() as stack:
         yield {
@@ -85,9 +85,9 @@ def test_server_waits_for_a_postgresql_that_is_not_up_yet(early: dict[str, Serve
 
 
 def refuses_and_lives(server: Server) -> None:
-    with client_of(server.url, timeout=10) as http:
+    with open_client(server.url, timeout=10) as http:
         assert http.get("/health/live").status_code == 200
-        for answer in (http.get("/health/ready"), new_person(http).get()):
+        for answer in (http.get("/health/ready"), new_user(http).get()):
             assert answer.status_code == 503
             assert int(answer.headers["retry-after"]) >= 1
             assert answer.headers["content-type"] == "application/problem+json"
@@ -95,8 +95,8 @@ def refuses_and_lives(server: Server) -> None:
 
 def recovers(server: Server) -> None:
     wait_until_live(server, path="/health/ready", timeout_s=10)
-    with client_of(server.url, timeout=10) as http:
-        new_person(http).has_task()
+    with open_client(server.url, timeout=10) as http:
+        new_user(http).create_task()
 
 
 def test_migrate_makes_the_schema_and_may_be_run_again(folder: Path, tmp_path: Path):
@@ -110,7 +110,7 @@ def test_migrate_makes_the_schema_and_may_be_run_again(folder: Path, tmp_path: P
 
 
 def tables_of(url: str) -> list[str]:
-    engine = engine_of(url)
+    engine = open_engine(url)
     try:
         return sorted(inspect(engine).get_table_names())
     finally:
@@ -118,7 +118,7 @@ def tables_of(url: str) -> list[str]:
 
 
 def test_migrate_without_its_database_fails_and_says_why(folder: Path):
-    url = f"postgresql://ada:canary@127.0.0.1:{free_port()}/todo"
+    url = f"postgresql://ada:canary@127.0.0.1:{find_free_port()}/todo"
     status, output = ended(folder, MIGRATE, DATABASE_URL=url)
     assert status != 0
     assert "DATABASE_URL" in output

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.people import SECRET, new_person
-from tests.promises import client_of
-from tests.server import COMMAND, ROOT, Server, eventually, free_port, wait_until_live
+from tests.support.contract_checks import open_client
+from tests.support.server import COMMAND, ROOT, Server, eventually, find_free_port, wait_until_live
+from tests.support.users import SECRET, new_user
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def on_a_terminal(folder: Path, **settings: str) -> Iterator[tuple[Server, int]]
     """A server whose output is a terminal, and the end of that where it is read."""
     ours, theirs = os.openpty()
     os.set_blocking(ours, False)
-    settings = {"PORT": str(free_port()), "BETTER_AUTH_SECRET": SECRET} | settings
+    settings = {"PORT": str(find_free_port()), "BETTER_AUTH_SECRET": SECRET} | settings
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | settings
     process = subprocess.Popen(COMMAND, cwd=folder, env=environment, stdout=theirs, stderr=theirs)
     os.close(theirs)
@@ -45,9 +45,9 @@ def shown(terminal: int) -> str:
 @pytest.mark.parametrize("no_colour", ["", "1"], ids=["in colour", "NO_COLOR"])
 def test_request_is_a_line_that_a_person_can_read(folder: Path, tmp_path: Path, no_colour: str):
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path / 'todo.db'}", "NO_COLOR": no_colour}
-    with on_a_terminal(folder, **settings) as (server, terminal), client_of(server.url) as http:
+    with on_a_terminal(folder, **settings) as (server, terminal), open_client(server.url) as http:
         shown(terminal)
-        ada = new_person(http)
+        ada = new_user(http)
         answer = ada.get("/7")
         seen = [""]
         wanted = answer.headers["x-request-id"]

@@ -15,19 +15,19 @@ import pytest
 
 from tests.api.token_attacks import BOUND, BY_ALGORITHM, DISGUISES, PUBLISHED
 from tests.api.token_cases import CEILING_S, REFUSED, Case
-from tests.forging import of_length, stranger, with_claim
-from tests.issuers import (
+from tests.support.contract_checks import open_client
+from tests.support.forged_tokens import of_length, stranger, with_claim
+from tests.support.server import run_server
+from tests.support.token_issuers import (
     ALGORITHMS,
     ORIGIN,
     Issuer,
-    Publisher,
+    KeySetServer,
     issuer,
     now,
     private_key,
     public_jwk,
 )
-from tests.promises import client_of
-from tests.server import running
 
 ALGORITHM_OF = {
     "built-in": "EdDSA",
@@ -55,10 +55,10 @@ def modes(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[di
 
         def served(name: str, **settings: str) -> httpx.Client:
             url = f"sqlite:///{databases / name}"
-            server = stack.enter_context(running(folder, DATABASE_URL=url, **settings))
-            return stack.enter_context(client_of(server.url))
+            server = stack.enter_context(run_server(folder, DATABASE_URL=url, **settings))
+            return stack.enter_context(open_client(server.url))
 
-        jwks_url = stack.enter_context(Publisher(*map(public_jwk, ALGORITHMS)).serving())
+        jwks_url = stack.enter_context(KeySetServer(*map(public_jwk, ALGORITHMS)).serving())
         jwks = served("jwks", JWKS_URL=jwks_url, **origin)
         shared = served("shared", BETTER_AUTH_SECRET=secret.decode())
         of_an_origin = served("of-an-origin", BETTER_AUTH_SECRET=another_secret.decode(), **origin)
@@ -158,7 +158,7 @@ def test_token_for_another_server_is_refused(
 
 @pytest.mark.parametrize("member", ["jku", "x5u", "kid", "iss"])
 def test_url_in_a_token_is_never_fetched(mode: Mode, refusal: tuple[Any, ...], member: str):
-    theirs = Publisher(public_jwk("EdDSA"))
+    theirs = KeySetServer(public_jwk("EdDSA"))
     with theirs.serving() as url:
         forged = stranger(mode.our).signed(mode.our.header(**{member: url}), mode.our.claims(**{member: url}))
         assert said(opened(mode.http, forged)) == refusal

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.collector import Collector, Span
-from tests.issuers import minted
-from tests.people import SECRET, Person, new_person
-from tests.promises import CONTRACT, client_of
-from tests.server import ROOT, Server, eventually, free_port, running, start
+from tests.support.contract_checks import CONTRACT, open_client
+from tests.support.otlp_collector import Collector, Span
+from tests.support.server import ROOT, Server, eventually, find_free_port, run_server, start_server
+from tests.support.token_issuers import minted
+from tests.support.users import SECRET, User, new_user
 
 CANARY = "c4n4ry"
 PARENT_ID = "b7ad6b7169203331"
@@ -56,10 +56,10 @@ def lines_of(server: Server, answer: httpx.Response) -> list[dict[str, Any]]:
 def keyless(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server whose issuer is away, of which it warns."""
     origin = "http://localhost:3000"
-    with running(
+    with run_server(
         folder,
         DATABASE_URL=f"sqlite:///{tmp_path_factory.mktemp('keyless') / 'todo.db'}",
-        JWKS_URL=f"http://127.0.0.1:{free_port()}/jwks",
+        JWKS_URL=f"http://127.0.0.1:{find_free_port()}/jwks",
         JWT_ISSUER=origin,
         JWT_AUDIENCE=origin,
     ) as server:
@@ -69,7 +69,7 @@ def keyless(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 def test_warning_is_logged_under_its_request_and_its_trace(keyless: Server):
     trace_id = new_trace()
     headers = traceparent(trace_id) | {"Authorization": f"Bearer {minted('EdDSA-one')}"}
-    with client_of(keyless.url, headers=headers) as http:
+    with open_client(keyless.url, headers=headers) as http:
         answer = http.get("/api/ada/tasks")
     assert answer.status_code == 503
     warning, *_, request = lines_of(keyless, answer)
@@ -89,7 +89,7 @@ def test_warning_is_logged_under_its_request_and_its_trace(keyless: Server):
     ids=["none", "not one", "two", "state alone"],
 )
 def test_without_a_valid_parent_the_line_has_no_trace(keyless: Server, headers: list[tuple[str, str]]):
-    with client_of(keyless.url) as http:
+    with open_client(keyless.url) as http:
         answer = http.get("/health/live", headers=headers)
     [line] = lines_of(keyless, answer)
     assert "trace_id" not in line
@@ -111,7 +111,10 @@ def collector() -> Collector:
 def traced(collector: Collector, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server that sends its spans at once."""
     url = f"sqlite:///{tmp_path_factory.mktemp('traced') / 'todo.db'}"
-    with collector.serving() as endpoint, running(folder, **settings(url, endpoint, delay_ms=50)) as server:
+    with (
+        collector.serving() as endpoint,
+        run_server(folder, **settings(url, endpoint, delay_ms=50)) as server,
+    ):
         yield server
 
 
@@ -131,13 +134,13 @@ def span_of(collector: Collector, trace_id: str) -> Span:
 
 
 @pytest.fixture(scope="module")
-def ada(traced: Server) -> Iterator[Person]:
+def ada(traced: Server) -> Iterator[User]:
     with httpx.Client(base_url=traced.url, timeout=20, verify=False) as http:  # 500 is not in the contract
-        yield new_person(http, CANARY)
+        yield new_user(http, CANARY)
 
 
-def test_patch_is_a_span_below_its_caller(traced: Server, collector: Collector, ada: Person):
-    trace_id, task = new_trace(), ada.has_task(CANARY)
+def test_patch_is_a_span_below_its_caller(traced: Server, collector: Collector, ada: User):
+    trace_id, task = new_trace(), ada.create_task(CANARY)
     answer = ada.request("PATCH", f"/{task['id']}", json={"title": CANARY}, headers=traceparent(trace_id))
     span = span_of(collector, trace_id)
     assert (span.name, span.parent_id, span.is_error) == ("tasks.patch", PARENT_ID, False)
@@ -152,7 +155,7 @@ def test_patch_is_a_span_below_its_caller(traced: Server, collector: Collector, 
     assert (line["trace_id"], line["span_id"], line["parent_id"]) == (trace_id, span.span_id, PARENT_ID)
 
 
-def test_statement_is_a_span_below_its_request(collector: Collector, ada: Person):
+def test_statement_is_a_span_below_its_request(collector: Collector, ada: User):
     trace_id = new_trace()
     ada.request("GET", headers=traceparent(trace_id))
     request = span_of(collector, trace_id)
@@ -161,13 +164,13 @@ def test_statement_is_a_span_below_its_request(collector: Collector, ada: Person
     assert "FROM tasks" in statement.attributes["db.query.text"]
 
 
-def test_request_without_a_parent_begins_a_trace(traced: Server, collector: Collector, ada: Person):
+def test_request_without_a_parent_begins_a_trace(traced: Server, collector: Collector, ada: User):
     [line] = lines_of(traced, ada.get())
     span = span_of(collector, line["trace_id"])
     assert (span.name, span.parent_id, span.span_id) == ("tasks.list", "", line["span_id"])
 
 
-def test_caller_that_is_not_sampled_is_not_traced_either(traced: Server, collector: Collector, ada: Person):
+def test_caller_that_is_not_sampled_is_not_traced_either(traced: Server, collector: Collector, ada: User):
     unsampled, sampled = new_trace(), new_trace()
     answer = ada.request("GET", headers=traceparent(unsampled, flags="00"))
     ada.request("GET", headers=traceparent(sampled))
@@ -176,14 +179,14 @@ def test_caller_that_is_not_sampled_is_not_traced_either(traced: Server, collect
     assert lines_of(traced, answer)[-1]["trace_id"] == unsampled
 
 
-def test_clients_mistake_is_no_error_of_the_span(collector: Collector, ada: Person):
+def test_clients_mistake_is_no_error_of_the_span(collector: Collector, ada: User):
     trace_id = new_trace()
     assert ada.request("GET", "/999", headers=traceparent(trace_id)).status_code == 404
     span = span_of(collector, trace_id)
     assert (span.attributes["http.response.status_code"], span.is_error) == (404, False)
 
 
-def test_path_that_is_not_there_is_not_named(collector: Collector, ada: Person):
+def test_path_that_is_not_there_is_not_named(collector: Collector, ada: User):
     trace_id = new_trace()
     ada.http.request("PROPFIND", f"/{CANARY}?{CANARY}", headers=traceparent(trace_id))
     span = span_of(collector, trace_id)
@@ -191,13 +194,11 @@ def test_path_that_is_not_there_is_not_named(collector: Collector, ada: Person):
     assert span.attributes == {"http.request.method": "_OTHER", "http.response.status_code": 404}
 
 
-def test_failure_of_the_server_is_an_error_and_tells_nothing(
-    traced: Server, collector: Collector, ada: Person
-):
+def test_failure_of_the_server_is_an_error_and_tells_nothing(traced: Server, collector: Collector, ada: User):
     with traced.database() as connection:
         connection.execute(text("DELETE FROM tasks"))
         connection.execute(text("CREATE UNIQUE INDEX one_task_each ON tasks (user_id)"))
-    ada.has_task(CANARY)
+    ada.create_task(CANARY)
     trace_id = new_trace()
     answer = ada.request("POST", json={"title": CANARY}, headers=traceparent(trace_id))
     assert answer.status_code == 500
@@ -212,9 +213,9 @@ def test_what_is_left_is_sent_in_the_end(folder: Path, tmp_path: Path):
     url = f"sqlite:///{tmp_path / 'todo.db'}"
     with (
         collector.serving() as endpoint,
-        running(folder, **settings(url, endpoint, delay_ms=60_000)) as server,
+        run_server(folder, **settings(url, endpoint, delay_ms=60_000)) as server,
     ):
-        with client_of(server.url) as http:
+        with open_client(server.url) as http:
             http.get("/health/live", headers=traceparent(trace_id))
         server.stop()
         assert [span.name for span in collector.requests(trace_id)] == ["service.live"]
@@ -223,10 +224,13 @@ def test_what_is_left_is_sent_in_the_end(folder: Path, tmp_path: Path):
 def test_collector_that_hangs_holds_neither_requests_nor_the_end(folder: Path, tmp_path: Path):
     collector = Collector(hangs=True)
     url = f"sqlite:///{tmp_path / 'todo.db'}"
-    with collector.serving() as endpoint, running(folder, **settings(url, endpoint, delay_ms=50)) as server:
-        with client_of(server.url) as http:
-            ada = new_person(http)
-            ada.has_task()
+    with (
+        collector.serving() as endpoint,
+        run_server(folder, **settings(url, endpoint, delay_ms=50)) as server,
+    ):
+        with open_client(server.url) as http:
+            ada = new_user(http)
+            ada.create_task()
             assert collector.asked.wait(10)
             assert {ada.get().status_code for _ in range(600)} == {200}  # more than one batch takes
         told_at = time.monotonic()
@@ -237,7 +241,9 @@ def test_collector_that_hangs_holds_neither_requests_nor_the_end(folder: Path, t
 
 def test_without_the_packages_the_server_does_not_start_and_says_so(folder: Path, tmp_path: Path):
     command = (sys.executable, "-c", WITHOUT_OPENTELEMETRY, "serve")
-    server = start(folder, command, **settings(f"sqlite:///{tmp_path / 'todo.db'}", "http://localhost:4318"))
+    server = start_server(
+        folder, command, **settings(f"sqlite:///{tmp_path / 'todo.db'}", "http://localhost:4318")
+    )
     try:
         assert server.process.wait(timeout=20) != 0
     finally:

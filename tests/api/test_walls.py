@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tests.people import SECRET
-from tests.places import BOB, HEADS, OPERATIONS, TOKENS
-from tests.server import running
-from tests.walls import Reading, Spot, Trick, Wall, standing
+from tests.support.ownership_matrix import Reading, Spot, Trick, Wall, standing
+from tests.support.places import BOB, HEADS, OPERATIONS, TOKENS
+from tests.support.server import run_server
+from tests.support.users import SECRET
 
 # Filled in with the other's id, a task of theirs, their token, and another method than the one sent.
 HEADERS = {
@@ -159,6 +159,6 @@ def test_wall_that_is_down_is_seen(leak: str, tmp_path: Path):
     verb, trick, finding = LEAKS[leak]
     command = (sys.executable, "-m", "tests.contract.leaky", leak, "serve")
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/todo.db", "BETTER_AUTH_SECRET": SECRET}
-    with running(tmp_path, command, **settings) as server, standing(server) as wall:
+    with run_server(tmp_path, command, **settings) as server, standing(server) as wall:
         found = wall.faults([o for o in OPERATIONS if o.id == f"tasks.{verb}"], trick)
     assert any(finding in fault for fault in found)

@@ -11,8 +11,8 @@ from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from tests.api.token_cases import Case
-from tests.forging import ED25519_ORDER, hs256, resigned
-from tests.issuers import Issuer, as_json, decoded, encoded, jwk_of, private_key, segment
+from tests.support.forged_tokens import ED25519_ORDER, hs256, resigned
+from tests.support.token_issuers import Issuer, as_json, decoded, encoded, jwk_of, private_key, segment
 
 P256_ORDER = (0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551).to_bytes(32, "big")
 

@@ -10,7 +10,7 @@ import time
 import zlib
 from collections.abc import Callable
 
-from tests.forging import (
+from tests.support.forged_tokens import (
     Change,
     flipped,
     hs256,
@@ -29,7 +29,7 @@ from tests.forging import (
     without,
     written,
 )
-from tests.issuers import Issuer, as_json, encoded, now, segment
+from tests.support.token_issuers import Issuer, as_json, encoded, now, segment
 
 Case = Callable[[Issuer], str | bytes]
 CEILING_S = 366 * 24 * 3600

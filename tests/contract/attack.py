@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx
 
-from tests.server import ROOT, Server
+from tests.support.server import ROOT, Server
 
 HERE = Path(__file__).parent
 CANARY = "bobs-canary-7f3a9c"

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.edits import Contract, Edit, add, drop, edited, put, rename, take, together
-from tests.programs import run_node
-from tests.promises import METHODS
+from tests.support.contract_checks import METHODS
+from tests.support.contract_edits import Contract, Edit, add, drop, edited, put, rename, take, together
+from tests.support.programs import run_node
 
 SCHEMAS, PARAMETERS, HEADERS = (f"components {kind}" for kind in ("schemas", "parameters", "headers"))
 LIST, TASK = "paths /api/{user_id}/tasks", "paths /api/{user_id}/tasks/{task_id}"

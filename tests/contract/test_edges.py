@@ -13,9 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.contract.test_raw import JSON, TASKS, get, post, promising, request, task
-from tests.contract.wire import Answer, connected, exchange, read
-from tests.people import SECRET
-from tests.server import Server, running
+from tests.support.raw_http import RawResponse, connect, exchange, read_response
+from tests.support.server import Server, run_server
+from tests.support.users import SECRET
 
 MEBIBYTE = 1024 * 1024
 POST_ENDLESS = promising("1000")
@@ -27,7 +27,7 @@ CHUNK = b"10000\r\n" + b"x" * 65_536 + b"\r\n"
 def server(tmp_path: Path) -> Iterator[Server]:
     """A server that waits one second for headers and one for a body."""
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/todo.db", "BETTER_AUTH_SECRET": SECRET}
-    with running(tmp_path, HEADER_TIMEOUT="1", BODY_TIMEOUT="1", **settings) as server:
+    with run_server(tmp_path, HEADER_TIMEOUT="1", BODY_TIMEOUT="1", **settings) as server:
         yield server
 
 
@@ -35,7 +35,7 @@ def server(tmp_path: Path) -> Iterator[Server]:
 def patient_server(tmp_path: Path) -> Iterator[Server]:
     """A server with the deadlines that it has by default."""
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/todo.db", "BETTER_AUTH_SECRET": SECRET}
-    with running(tmp_path, **settings) as server:
+    with run_server(tmp_path, **settings) as server:
         yield server
 
 
@@ -49,8 +49,8 @@ def trickle(wire: socket.socket, raw: bytes, every_s: float = 0.2) -> None:
 
 
 def test_silent_connection_is_closed(server: Server):
-    with connected(server.url) as wire:
-        assert read(wire).status is None
+    with connect(server.url) as wire:
+        assert read_response(wire).status is None
 
 
 def test_half_headers_are_408(server: Server):
@@ -58,25 +58,25 @@ def test_half_headers_are_408(server: Server):
 
 
 def test_half_headers_of_a_second_request_are_408(server: Server):
-    with connected(server.url) as wire:
+    with connect(server.url) as wire:
         wire.sendall(get(TASKS))
-        assert read(wire).status == 200
+        assert read_response(wire).status == 200
         wire.sendall(get(TASKS)[:-2])
-        assert_is_timeout(read(wire))
+        assert_is_timeout(read_response(wire))
 
 
 def test_trickled_headers_are_408(server: Server):
-    with connected(server.url) as wire:
+    with connect(server.url) as wire:
         trickle(wire, get(TASKS))
-        assert_is_timeout(read(wire))
+        assert_is_timeout(read_response(wire))
 
 
 def test_line_ends_do_not_keep_a_connection(server: Server):
-    with connected(server.url) as wire:
+    with connect(server.url) as wire:
         wire.sendall(get(TASKS))
-        assert read(wire).status == 200
+        assert read_response(wire).status == 200
         wire.sendall(b"\r\n")
-        assert read(wire).status is None
+        assert read_response(wire).status is None
 
 
 def test_missing_body_is_408(server: Server):
@@ -84,17 +84,17 @@ def test_missing_body_is_408(server: Server):
 
 
 def test_trickled_body_is_408(server: Server):
-    with connected(server.url) as wire:
+    with connect(server.url) as wire:
         wire.sendall(POST_ENDLESS)
         trickle(wire, b" " * 1000)
-        assert_is_timeout(read(wire))
+        assert_is_timeout(read_response(wire))
 
 
 def test_deadlines_are_not_for_an_answer(server: Server):
-    with connected(server.url) as wire:
+    with connect(server.url) as wire:
         wire.sendall(get(TASKS))
         time.sleep(1.2)
-        assert read(wire).status == 200
+        assert read_response(wire).status == 200
 
 
 @pytest.mark.parametrize(
@@ -117,7 +117,7 @@ def test_memory_stays_flat_while_a_header_never_ends(patient_server: Server, beg
     with contextlib.ExitStack() as stack:
         before = memory_of(patient_server)
         for _ in range(4):
-            wire = stack.enter_context(connected(patient_server.url, timeout_s=2))
+            wire = stack.enter_context(connect(patient_server.url, timeout_s=2))
             with contextlib.suppress(ConnectionError, TimeoutError):
                 wire.sendall(beginning + b"X-Long: " + b"x" * 16 * MEBIBYTE)
         assert memory_of(patient_server) - before < 50 * MEBIBYTE
@@ -129,7 +129,7 @@ def test_half_open_connections_hold_up_nobody(
     quiet = time_of(patient_server)
     with contextlib.ExitStack() as stack:
         for _ in range(300):
-            stack.enter_context(connected(patient_server.url)).sendall(get(TASKS)[:-2])
+            stack.enter_context(connect(patient_server.url)).sendall(get(TASKS)[:-2])
         record_property("slower_by", time_of(patient_server) / quiet)
         patient_server.process.send_signal(signal.SIGTERM)
         patient_server.process.wait(timeout=8)
@@ -137,27 +137,27 @@ def test_half_open_connections_hold_up_nobody(
 
 def test_request_under_way_is_answered_after_sigterm(patient_server: Server):
     raw = post(task())
-    with connected(patient_server.url) as wire:
+    with connect(patient_server.url) as wire:
         wire.sendall(raw[:-5])
         time.sleep(0.2)
         patient_server.process.send_signal(signal.SIGTERM)
         time.sleep(0.5)
         wire.sendall(raw[-5:])
-        assert read(wire).status == 201
+        assert read_response(wire).status == 201
     patient_server.process.wait(timeout=8)
 
 
 def test_request_that_stalls_is_503_at_the_end(patient_server: Server):
-    with connected(patient_server.url) as wire:
+    with connect(patient_server.url) as wire:
         wire.sendall(POST_ENDLESS)
         time.sleep(0.2)
         patient_server.process.send_signal(signal.SIGTERM)
-        answer = read(wire)
+        answer = read_response(wire)
     assert (answer.status, answer.headers["content-type"]) == (503, "application/problem+json")
     patient_server.process.wait(timeout=8)
 
 
-def assert_is_timeout(answer: Answer) -> None:
+def assert_is_timeout(answer: RawResponse) -> None:
     assert answer.status == 408
     assert answer.headers["connection"] == "close"
     assert json.loads(answer.body)["request_id"] == answer.headers["x-request-id"]
@@ -165,7 +165,7 @@ def assert_is_timeout(answer: Answer) -> None:
 
 def send(server: Server, beginning: bytes, more: bytes) -> int:
     """How many bytes of `more` the server took."""
-    with connected(server.url) as wire:
+    with connect(server.url) as wire:
         wire.settimeout(2)
         wire.sendall(beginning)
         with contextlib.suppress(ConnectionError, TimeoutError):

@@ -11,9 +11,9 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.people import MISSING, SECRET, Person, new_person
-from tests.promises import Operation, client_of, hold_to_contract, operations
-from tests.server import Server, running, start, wait_until_live
+from tests.support.contract_checks import Operation, check_response, open_client, operations
+from tests.support.server import Server, run_server, start_server, wait_until_live
+from tests.support.users import MISSING, SECRET, User, new_user
 
 TOO_LARGE = {"content": b" " * 65_537, "headers": {"Content-Type": "application/json"}}
 PLAIN = {"content": b"x", "headers": {"Content-Type": "text/plain"}}
@@ -24,7 +24,7 @@ class World:
     """The servers: with a shared secret and with accounts, each also without its database. And who asks."""
 
     server: Server
-    ada: Person
+    ada: User
     limited: httpx.Client
     away: httpx.Client
     accounts: httpx.Client
@@ -46,7 +46,7 @@ class World:
         is_on_accounts = operation.id.startswith("auth.")
         at = at or (self.accounts if is_on_accounts else self.ada.http)
         path = operation.path.format(
-            user_id=user_id or self.ada.id, task_id=task_id or self.ada.has_task()["id"]
+            user_id=user_id or self.ada.id, task_id=task_id or self.ada.create_task()["id"]
         )
         headers = (self.ada.headers if token is None else token) | options.pop("headers", {})
         if operation.body is not None and "content" not in options:
@@ -95,7 +95,7 @@ def asks_while_the_first_is_under_way(world: World, operation: Operation) -> htt
         " SELECT user_id, 'claimed', 'x', created_at FROM tasks WHERE id = :task_id"
     )
     with world.server.database() as connection:
-        connection.execute(claim, {"task_id": world.ada.has_task()["id"]})
+        connection.execute(claim, {"task_id": world.ada.create_task()["id"]})
     return world.ask(operation, headers={"Idempotency-Key": "claimed"})
 
 
@@ -142,11 +142,11 @@ def away(database: str, folder: Path) -> Iterator[tuple[httpx.Client, httpx.Clie
     }[database]
     # Both at once: a server without its database waits 5 s for it before it answers.
     servers = [
-        start(folder, DATABASE_URL=url, BODY_TIMEOUT="1", **more)
+        start_server(folder, DATABASE_URL=url, BODY_TIMEOUT="1", **more)
         for more in ({"BETTER_AUTH_SECRET": SECRET}, {})
     ]
     try:
-        with_secret, with_accounts = (client_of(wait_until_live(server).url) for server in servers)
+        with_secret, with_accounts = (open_client(wait_until_live(server).url) for server in servers)
         with with_secret, with_accounts:
             yield with_secret, with_accounts
     finally:
@@ -160,8 +160,8 @@ def limited(new_database: Callable[[], str], folder: Path) -> Iterator[httpx.Cli
     once = dict.fromkeys(("RATE_LIMIT_LOGIN", "RATE_LIMIT_SIGNUP", "RATE_LIMIT_API"), "1/day")
     once["RATE_LIMIT"] = "on"
     with (
-        running(folder, DATABASE_URL=new_database(), BETTER_AUTH_SECRET=SECRET, **once) as server,
-        client_of(server.url) as client,
+        run_server(folder, DATABASE_URL=new_database(), BETTER_AUTH_SECRET=SECRET, **once) as server,
+        open_client(server.url) as client,
     ):
         yield client
 
@@ -176,7 +176,7 @@ def world(
 ) -> World:
     credentials = {"email": f"{secrets.token_hex(8)}@example.com", "password": "three green parrots"}
     signed_up = accounts.post("/api/auth/signup", json=credentials)
-    ada = new_person(http)
+    ada = new_user(http)
     return World(secret_server, ada, limited, away[0], accounts, away[1], credentials, signed_up)
 
 
@@ -187,7 +187,7 @@ def test_documented_status_is_given_as_documented(world: World, operation_id: st
     assert scenario, f"{operation_id} documents {status}, and no scenario here gives it"
     answer = scenario(world, operation)
     assert answer.status_code == int(status), answer.text
-    hold_to_contract(answer)
+    check_response(answer)
 
 
 def test_no_scenario_is_left_over():

@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.wire import CANARY, Answer, connected, exchange, read_statuses
-from tests.people import SECRET, token
-from tests.server import Server, running
+from tests.support.raw_http import RawResponse, connect, exchange, read_statuses
+from tests.support.server import Server, run_server
+from tests.support.users import SECRET, sign_token
 
+CANARY = "canary-5f1d77"  # stands in each raw request; no answer may hold it
 HOST = "Host: todo.example.com"
-BEARER = f"Authorization: Bearer {token('ada')}"
+BEARER = f"Authorization: Bearer {sign_token('ada')}"
 JSON = "Content-Type: application/json"
 TASKS = "/api/ada/tasks"
 MAX_BODY_BYTES = 65_536
@@ -211,16 +212,18 @@ CASES = REQUEST_LINES | PATHS | QUERIES | HEADERS | FRAMING | BODIES
 @pytest.fixture(scope="module")
 def server(folder: Path) -> Iterator[Server]:
     """What is sent here is refused before a database is asked, or would be the same on any."""
-    with running(folder, DATABASE_URL=f"sqlite:///{folder / 'raw.db'}", BETTER_AUTH_SECRET=SECRET) as server:
+    with run_server(
+        folder, DATABASE_URL=f"sqlite:///{folder / 'raw.db'}", BETTER_AUTH_SECRET=SECRET
+    ) as server:
         yield server
 
 
 @pytest.fixture(scope="module")
 def answer_to(server: Server):
     """The answer to a case, asked for once."""
-    answers: dict[bytes, Answer] = {}
+    answers: dict[bytes, RawResponse] = {}
 
-    def ask(raw: bytes) -> Answer:
+    def ask(raw: bytes) -> RawResponse:
         if raw not in answers:
             answers[raw] = exchange(server.url, raw)
         return answers[raw]
@@ -261,12 +264,12 @@ def test_server_is_as_well_as_before(server: Server, answer_to):
 
 
 def test_pipelined_requests_are_answered_in_turn(server: Server):
-    with connected(server.url) as wire:
+    with connect(server.url) as wire:
         wire.sendall(get(TASKS) + get("/health/live") + get("/nowhere", "Connection: close"))
         assert read_statuses(wire) == [200, 200, 404]
 
 
 def test_garbage_behind_a_request_does_not_cost_its_answer(server: Server):
-    with connected(server.url) as wire:
+    with connect(server.url) as wire:
         wire.sendall(get(TASKS) + b"\x00\x01")
         assert read_statuses(wire) == [200]

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.edits import Contract, Edit, drop, edited, put, together
-from tests.programs import needed, run_node
-from tests.promises import CONTRACT
-from tests.server import ROOT
+from tests.support.contract_checks import CONTRACT
+from tests.support.contract_edits import Contract, Edit, drop, edited, put, together
+from tests.support.programs import needed, run_node
+from tests.support.server import ROOT
 
 SCHEMAS, PARAMETERS = "components schemas", "components parameters"
 LIST = "paths /api/{user_id}/tasks"

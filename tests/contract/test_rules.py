@@ -5,8 +5,8 @@ import json
 import pytest
 import yaml
 
-from tests.edits import Edit, drop, edited, put
-from tests.programs import NODE_MODULES, run_node
+from tests.support.contract_edits import Edit, drop, edited, put
+from tests.support.programs import NODE_MODULES, run_node
 
 SCHEMAS, PARAMETERS = "components schemas", "components parameters"
 LIST, TASK, SIGNUP = (

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.contract import attack
-from tests.promises import operations
-from tests.server import running
+from tests.support.contract_checks import operations
+from tests.support.server import run_server
 
 OWN_CHECKS = {"nothing_of_bob_appears", "bob_cannot_repeat_it"}
 BUILT_IN_CHECKS = {
@@ -53,7 +53,7 @@ def _linked() -> list[str]:
 
 
 def test_server_withstands_the_attack(new_database: Callable[[], str], tmp_path: Path):
-    with running(tmp_path, DATABASE_URL=new_database()) as server:
+    with run_server(tmp_path, DATABASE_URL=new_database()) as server:
         attacked = attack.run(server, tmp_path)
     assert attacked.held, attacked.output
     assert attacked.bob_is_unharmed
@@ -61,7 +61,7 @@ def test_server_withstands_the_attack(new_database: Callable[[], str], tmp_path:
 
 
 def test_gate_closes_when_every_request_is_refused(tmp_path: Path):
-    with running(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/todo.db") as server:
+    with run_server(tmp_path, DATABASE_URL=f"sqlite:///{tmp_path}/todo.db") as server:
         attacked = attack.run(server, tmp_path, "--include-tag", "tasks", token="nobody's")
     assert len([reason for reason in gate(attacked) if "0 successes" in reason]) >= 7
 
@@ -83,5 +83,5 @@ def test_planted_leak_that_harms_without_a_word_is_found(tmp_path: Path):
 
 def attack_leaky_server(leak: str, operation: str, folder: Path) -> attack.Attack:
     command = (sys.executable, "-m", "tests.contract.leaky", leak, "serve")
-    with running(folder, command, DATABASE_URL=f"sqlite:///{folder}/todo.db") as server:
+    with run_server(folder, command, DATABASE_URL=f"sqlite:///{folder}/todo.db") as server:
         return attack.run(server, folder, "--include-operation-id", operation, "--phases", "coverage,fuzzing")

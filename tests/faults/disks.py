@@ -11,20 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from tests.people import SECRET, Person, new_person
-from tests.promises import client_of
-from tests.server import Server, running
+from tests.support.contract_checks import open_client
+from tests.support.server import Server, run_server
+from tests.support.users import SECRET, User, new_user
 
 SIZE_BYTES = 16 * 1024 * 1024  # more than the write-ahead log has when SQLite empties it
 
 
 @contextmanager
-def serving(folder: Path, file: Path) -> Iterator[tuple[Server, Person]]:
+def serving(folder: Path, file: Path) -> Iterator[tuple[Server, User]]:
     """A server whose tasks are in `file`, and someone who has some there."""
-    with running(folder, **settings(file)) as server, client_of(server.url) as http:
-        ada = new_person(http)
+    with run_server(folder, **settings(file)) as server, open_client(server.url) as http:
+        ada = new_user(http)
         for number in range(5):  # what is logged meanwhile is to stay shorter than what is written
-            ada.has_task(f"Buy milk {number}")
+            ada.create_task(f"Buy milk {number}")
         yield server, ada
 
 

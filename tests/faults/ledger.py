@@ -11,8 +11,8 @@ from typing import Any
 import httpx
 
 from tests.faults.tasks import post_keyed
-from tests.people import Person, token
-from tests.promises import client_of
+from tests.support.contract_checks import open_client
+from tests.support.users import User, sign_token
 
 EACH = 2  # of the four kinds of writers
 PAUSE_S = 0.02  # between tries while the server is away
@@ -45,7 +45,7 @@ class Writer:
 
     def __init__(self, number: int, http: httpx.Client, ledger: Ledger, over: threading.Event) -> None:
         self.number, self.ledger, self.over = number, ledger, over
-        self.ada = Person(http, OWNER, token(OWNER, exp=int(time.time()) + 36_000))
+        self.ada = User(http, OWNER, sign_token(OWNER, exp=int(time.time()) + 36_000))
 
     def ask(self, request: Callable[[], httpx.Response]) -> httpx.Response | None:
         """The answer, if there is one."""
@@ -136,7 +136,7 @@ def writing(url: str) -> Iterator[Ledger]:
     ledger, over = Ledger(), threading.Event()
 
     def write(number: int) -> None:
-        with client_of(url, timeout=10) as http:
+        with open_client(url, timeout=10) as http:
             writer = Writer(number, http, ledger, over)
             (writer.posts, writer.posts_with_a_key, writer.completes, writer.deletes)[number % 4]()
 

@@ -12,14 +12,14 @@ from typing import Any
 import httpx
 
 from tests.faults.postgresql_site import DEADLINE_S, RECOVERY_S, Asked, Site, create_with_key, timed
-from tests.people import Person, new_person
-from tests.server import eventually
+from tests.support.server import eventually
+from tests.support.users import User, new_user
 
 
 class Client:
     """Someone who writes and reads until told to stop, and remembers every answer."""
 
-    def __init__(self, person: Person) -> None:
+    def __init__(self, person: User) -> None:
         self.person = person
         self.asked: list[Asked] = []
         self.sent: set[str] = set()
@@ -98,7 +98,7 @@ def under_load(site: Site, clients: int = 6) -> Iterator[Load]:
 
     Fails unless all is well again within RECOVERY_S.
     """
-    load = Load([Client(new_person(site.http)) for _ in range(clients)])
+    load = Load([Client(new_user(site.http)) for _ in range(clients)])
     with going_on(load):
         time.sleep(0.3)
         load.broken = time.monotonic()

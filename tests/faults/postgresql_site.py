@@ -14,10 +14,10 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from tests.people import MISSING, SECRET, Person, new_person
-from tests.postgresql import PostgreSQL, find_binaries, new_database, steered
-from tests.promises import client_of
-from tests.server import Server, running
+from tests.support.contract_checks import open_client
+from tests.support.postgresql import PostgreSQL, find_binaries, new_database, steered
+from tests.support.server import Server, run_server
+from tests.support.users import MISSING, SECRET, User, new_user
 
 CONNECTIONS = 10  # that the server has at most
 DEADLINE_S = 5  # for every answer, a refusal included
@@ -101,15 +101,15 @@ class Site:
         """Whether it is ready, and does for 20 at once what they ask."""
         if self.ready().status_code != 200:
             return False
-        ada = new_person(self.http)
+        ada = new_user(self.http)
         writes = at_once([lambda: ada.post({"title": "Buy milk"})] * 2 * CONNECTIONS)
         reads = at_once([ada.get] * 2 * CONNECTIONS)
         return statuses(writes) == {201} and statuses(reads) == {200}
 
     def connect(self) -> None:
         """Make the server open every connection that it may have."""
-        ada = new_person(self.http)
-        ada.has_task()
+        ada = new_user(self.http)
+        ada.create_task()
         with self.dawdling(0.1):
             assert statuses(at_once([lambda: ada.post({"title": "Buy bread"})] * 2 * CONNECTIONS)) == {201}
 
@@ -154,7 +154,7 @@ def site_on(postgresql: PostgreSQL, folder: Path, database_url: str | None = Non
     settings = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT": "off"}
     # Below the server's own, lest a request be sent on a connection that the server closes just then.
     limits = httpx.Limits(keepalive_expiry=2)
-    with running(folder, **settings) as server, client_of(server.url, limits=limits) as http:
+    with run_server(folder, **settings) as server, open_client(server.url, limits=limits) as http:
         yield Site(postgresql, server, http)
 
 
@@ -167,7 +167,7 @@ def new_site(folder: Path) -> Iterator[Site]:
         yield site
 
 
-def one_of_each(ada: Person, task_id: int) -> list[Callable[[], httpx.Response]]:
+def one_of_each(ada: User, task_id: int) -> list[Callable[[], httpx.Response]]:
     """A request of each kind that needs the database; the task remains."""
     return [
         ada.get,
@@ -181,7 +181,7 @@ def one_of_each(ada: Person, task_id: int) -> list[Callable[[], httpx.Response]]
     ]
 
 
-def create_with_key(person: Person, title: str) -> httpx.Response:
+def create_with_key(person: User, title: str) -> httpx.Response:
     """A new task, that is made once however often this is sent."""
     key = f"{person.id}-{title.replace(' ', '-')}"
     return person.request("POST", json={"title": title}, headers={"Idempotency-Key": key})

@@ -5,13 +5,13 @@ from typing import Any
 import httpx
 from sqlalchemy import inspect, text
 
-from tests.people import Person
-from tests.server import Server
+from tests.support.server import Server
+from tests.support.users import User
 
 MILK = {"title": "Buy milk"}
 
 
-def tasks_of(person: Person) -> list[dict[str, Any]]:
+def tasks_of(person: User) -> list[dict[str, Any]]:
     """Every task, page by page."""
     found: list[dict[str, Any]] = []
     path: str | None = person.tasks
@@ -23,16 +23,16 @@ def tasks_of(person: Person) -> list[dict[str, Any]]:
     return found
 
 
-def titles_of(person: Person) -> list[str]:
+def titles_of(person: User) -> list[str]:
     return [task["title"] for task in tasks_of(person)]
 
 
-def post(person: Person, key: str, body: Any = MILK) -> httpx.Response:
+def post(person: User, key: str, body: Any = MILK) -> httpx.Response:
     """That body, under that Idempotency-Key."""
     return person.request("POST", json=body, headers={"Idempotency-Key": key})
 
 
-def post_keyed(person: Person, key: str, **fields: Any) -> httpx.Response:
+def post_keyed(person: User, key: str, **fields: Any) -> httpx.Response:
     """A new task, titled as its Idempotency-Key."""
     return post(person, key, {"title": key} | fields)
 

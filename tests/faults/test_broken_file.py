@@ -8,9 +8,9 @@ import httpx
 import pytest
 
 from tests.faults.disks import serving, settings
-from tests.people import Person, new_person
-from tests.promises import client_of
-from tests.server import Server, start, wait_until_live
+from tests.support.contract_checks import open_client
+from tests.support.server import Server, start_server, wait_until_live
+from tests.support.users import User, new_user
 
 REQUESTS = 10
 GARBAGE = bytes(range(256)) * 100
@@ -35,7 +35,7 @@ def all_started(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         for case in CASES:
             file = tmp_path_factory.mktemp("broken") / "todo.db"
             make(case, folder, file)
-            servers[case] = start(folder, **settings(file))
+            servers[case] = start_server(folder, **settings(file))
             stack.callback(servers[case].kill)
         yield {case: wait_until_live(server) for case, server in servers.items()}
 
@@ -51,29 +51,29 @@ def server(case: str, all_started: dict[str, Server]) -> Server:
 
 
 @pytest.fixture
-def ada(server: Server) -> Iterator[Person]:
-    with client_of(server.url) as http:
-        yield new_person(http)
+def ada(server: Server) -> Iterator[User]:
+    with open_client(server.url) as http:
+        yield new_user(http)
 
 
 @pytest.fixture
-def unheld(server: Server) -> Iterator[Person]:
+def unheld(server: Server) -> Iterator[User]:
     """Someone whose answers need not keep to the contract."""
     with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
-        yield new_person(http)
+        yield new_user(http)
 
 
-def test_it_is_live_but_not_ready(ada: Person):
+def test_it_is_live_but_not_ready(ada: User):
     assert ada.http.get("/health/live").status_code == 200
     assert ada.http.get("/health/ready").status_code == 503
 
 
-def test_tasks_are_503(ada: Person):
+def test_tasks_are_503(ada: User):
     assert [ada.get().status_code, ada.get("/1").status_code] == [503, 503]
     assert [ada.post({"title": "Buy milk"}).status_code, ada.delete("/1").status_code] == [503, 503]
 
 
-def test_answers_name_neither_the_file_nor_the_cause(unheld: Person, server: Server):
+def test_answers_name_neither_the_file_nor_the_cause(unheld: User, server: Server):
     for answer in (unheld.get(), unheld.post({"title": "Buy milk"}), unheld.http.get("/health/ready")):
         for word in ("todo.db", "sqlite", "malformed", "not a database", server.settings["DATABASE_URL"]):
             assert word not in answer.text.lower()
@@ -83,14 +83,14 @@ def test_the_log_says_why(server: Server, case: str):
     assert CASES[case] in server.log
 
 
-def test_requests_log_no_traceback(unheld: Person, server: Server):
+def test_requests_log_no_traceback(unheld: User, server: Server):
     request_ids = {unheld.get().headers["x-request-id"] for _ in range(REQUESTS)}
     lines = [line for line in server.log.splitlines() if any(found in line for found in request_ids)]
     assert len(lines) >= REQUESTS
     assert [line for line in lines if "Traceback" in line] == []
 
 
-def test_the_file_is_left_as_it_was(unheld: Person, server: Server, case: str):
+def test_the_file_is_left_as_it_was(unheld: User, server: Server, case: str):
     assert unheld.post({"title": "Buy milk"}).status_code >= 500
     file = Path(server.settings["DATABASE_URL"].removeprefix("sqlite:///"))
     assert file.read_bytes() == GARBAGE if case == "garbage" else file.stat().st_size == TRUNCATED_BYTES

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, text
 
-from tests.commands import begun, todo
-from tests.people import SECRET
-from tests.server import engine_of
+from tests.support.command_line import start_todo, todo
+from tests.support.server import open_engine
+from tests.support.users import SECRET
 
 TASKS = 16_000  # PostgreSQL deletes a thousand in some 5 ms
 
@@ -49,9 +49,9 @@ def ended_once(process: subprocess.Popen[str], condition: Callable[[], bool], nu
 def test_import_goes_on_where_it_was_and_removal_too(
     settings: dict[str, str], folder: Path, file: Path, number: signal.Signals, status: int
 ):
-    engine = engine_of(settings["DATABASE_URL"])
+    engine = open_engine(settings["DATABASE_URL"])
     with engine.connect() as connection:
-        importing = begun(folder, "import", "ada", str(file), **settings)
+        importing = start_todo(folder, "import", "ada", str(file), **settings)
         assert ended_once(importing, lambda: count(connection) > 0, number) == status
         half = count(connection)
         assert 0 < half < TASKS
@@ -61,7 +61,7 @@ def test_import_goes_on_where_it_was_and_removal_too(
         assert count(connection, of="idempotency_keys") == 0
         assert todo(folder, "import", "ada", str(file), **settings).status == 1
 
-        removing = begun(folder, "user", "remove", "ada", "--yes", **settings)
+        removing = start_todo(folder, "user", "remove", "ada", "--yes", **settings)
         assert ended_once(removing, lambda: count(connection) < TASKS, number) == status
         assert 0 < count(connection) < TASKS
         assert count(connection, of="users") == 1

@@ -13,8 +13,8 @@ import pytest
 
 from tests.faults.disks import FailingDisk, FullDisk, mounted, serving
 from tests.faults.tasks import post_keyed, tasks_of, titles_of
-from tests.people import Person, token
-from tests.server import Server
+from tests.support.server import Server
+from tests.support.users import User, sign_token
 
 WRITERS = 8
 LONG = "x" * 2000
@@ -25,7 +25,7 @@ class Faulty:
     """A server on a disk that can be made to fail, and to work again."""
 
     server: Server
-    ada: Person
+    ada: User
     disk: FullDisk | FailingDisk
 
     def fail(self) -> None:
@@ -57,7 +57,7 @@ def faulty(sound: Faulty) -> Iterator[Faulty]:
 
 
 def writes_of(
-    ada: Person, task_id: int, key: str = "kept-for-later"
+    ada: User, task_id: int, key: str = "kept-for-later"
 ) -> dict[str, Callable[[], httpx.Response]]:
     return {
         "post": lambda: ada.post({"title": "Buy bread", "description": LONG}),
@@ -78,7 +78,7 @@ def test_every_kind_of_write_is_503_and_changes_nothing(faulty: Faulty):
 
 
 def test_reads_go_on_and_the_server_is_live_and_ready(faulty: Faulty):
-    task_id = faulty.ada.has_task()["id"]
+    task_id = faulty.ada.create_task()["id"]
     faulty.fail()
     assert faulty.ada.post({"title": "Buy bread", "description": LONG}).status_code == 503
     assert faulty.ada.get(f"/{task_id}").status_code == 200
@@ -88,15 +88,15 @@ def test_reads_go_on_and_the_server_is_live_and_ready(faulty: Faulty):
 
 
 def test_someone_new_is_503_too_and_succeeds_later(faulty: Faulty):
-    newcomer = Person(faulty.ada.http, "new", token("new"))
+    newcomer = User(faulty.ada.http, "new", sign_token("new"))
     faulty.fail()
     assert newcomer.post({"title": "Buy bread"}).status_code == 503
     faulty.recover()
-    newcomer.has_task()
+    newcomer.create_task()
 
 
 def test_every_kind_of_write_succeeds_again_without_a_restart(faulty: Faulty):
-    task_id = faulty.ada.has_task()["id"]
+    task_id = faulty.ada.create_task()["id"]
     writes = writes_of(faulty.ada, task_id, key="sent-twice")
     faulty.fail()
     assert {write().status_code for write in writes.values()} == {503}

@@ -16,8 +16,8 @@ import pytest
 from sqlalchemy import text
 
 from tests.faults.tasks import post, titles_of
-from tests.people import SECRET, Person, new_person, token
-from tests.server import Server, eventually, running
+from tests.support.server import Server, eventually, run_server
+from tests.support.users import SECRET, User, new_user, sign_token
 
 FREED_WITHIN_S = 8
 WRITERS = 8
@@ -39,25 +39,25 @@ def settings(new_database: Callable[[], str]) -> dict[str, str]:
 @pytest.fixture(scope="module")
 def server(settings: dict[str, str], folder: Path) -> Iterator[Server]:
     """A server whose database is these tests' alone."""
-    with running(folder, **settings) as server:
+    with run_server(folder, **settings) as server:
         yield server
 
 
 @pytest.fixture
-def ada(server: Server) -> Iterator[Person]:
+def ada(server: Server) -> Iterator[User]:
     """Someone who has a row in users, but no task."""
     with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
-        ada = new_person(http)
-        ada.delete(f"/{ada.has_task()['id']}")
+        ada = new_user(http)
+        ada.delete(f"/{ada.create_task()['id']}")
         yield ada
 
 
 @contextmanager
-def at(server: Server, person: Person) -> Iterator[Person]:
+def at(server: Server, person: User) -> Iterator[User]:
     """The same person at another server."""
     bearer = person.headers["Authorization"].removeprefix("Bearer ")
     with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
-        yield Person(http, person.id, bearer)
+        yield User(http, person.id, bearer)
 
 
 @contextmanager
@@ -74,7 +74,7 @@ def held(settings: dict[str, str]) -> Iterator[None]:
             yield
 
 
-def test_failure_of_the_server_is_not_kept(server: Server, ada: Person, database: str):
+def test_failure_of_the_server_is_not_kept(server: Server, ada: User, database: str):
     with server.database() as connection:
         for statement in BREAK[database]:
             connection.execute(text(statement))
@@ -86,14 +86,14 @@ def test_failure_of_the_server_is_not_kept(server: Server, ada: Person, database
     assert titles_of(ada) == ["Buy oats"]
 
 
-def test_request_the_database_kept_waiting_is_not_kept(settings: dict[str, str], ada: Person):
+def test_request_the_database_kept_waiting_is_not_kept(settings: dict[str, str], ada: User):
     with held(settings):
         assert timed(ada, "one") == (503, True)
     assert becomes_created(ada, "one")
     assert titles_of(ada) == ["Buy milk"]
 
 
-def timed(person: Person, key: str) -> tuple[int, bool]:
+def timed(person: User, key: str) -> tuple[int, bool]:
     """The status, and whether it came within 5 s, with the time of the next try where one is due."""
     began = time.monotonic()
     answer = post(person, key)
@@ -102,7 +102,7 @@ def timed(person: Person, key: str) -> tuple[int, bool]:
     return answer.status_code, in_time and is_said
 
 
-def becomes_created(person: Person, key: str, within_s: float = FREED_WITHIN_S) -> bool:
+def becomes_created(person: User, key: str, within_s: float = FREED_WITHIN_S) -> bool:
     """Whether tries, a moment apart, come to a 201 in that time, by way of 409 and 503 only."""
 
     def is_created() -> bool:
@@ -114,7 +114,7 @@ def becomes_created(person: Person, key: str, within_s: float = FREED_WITHIN_S) 
 
 
 def test_requests_that_come_while_the_first_is_under_way_are_told_to_wait(
-    settings: dict[str, str], ada: Person
+    settings: dict[str, str], ada: User
 ):
     with ThreadPoolExecutor(4) as threads, held(settings):
         tries = [threads.submit(timed, ada, "one") for _ in range(4)]
@@ -129,7 +129,7 @@ class Hanging(NamedTuple):
     """A keyed request that waits for a lock in the database, and the server that has it."""
 
     server: Server
-    person: Person
+    person: User
     """Who sent it, there."""
     request: Future[httpx.Response]
     release: Callable[[], None]
@@ -137,9 +137,9 @@ class Hanging(NamedTuple):
 
 
 @contextmanager
-def hanging(settings: dict[str, str], folder: Path, person: Person) -> Iterator[Hanging]:
+def hanging(settings: dict[str, str], folder: Path, person: User) -> Iterator[Hanging]:
     with ExitStack() as stack:
-        doomed = stack.enter_context(running(folder, **settings))
+        doomed = stack.enter_context(run_server(folder, **settings))
         twin = stack.enter_context(at(doomed, person))
         threads = stack.enter_context(ThreadPoolExecutor(1))
         lock = stack.enter_context(ExitStack())
@@ -150,7 +150,7 @@ def hanging(settings: dict[str, str], folder: Path, person: Person) -> Iterator[
         yield Hanging(doomed, twin, request, lock.close)
 
 
-def test_key_of_a_server_that_was_killed_frees_itself(settings: dict[str, str], folder: Path, ada: Person):
+def test_key_of_a_server_that_was_killed_frees_itself(settings: dict[str, str], folder: Path, ada: User):
     with hanging(settings, folder, ada) as hung:
         hung.server.kill()
         assert isinstance(hung.request.exception(timeout=10), httpx.TransportError)
@@ -159,7 +159,7 @@ def test_key_of_a_server_that_was_killed_frees_itself(settings: dict[str, str], 
     assert titles_of(ada) == ["Buy milk"]
 
 
-def test_key_of_a_server_that_is_frozen_frees_itself(settings: dict[str, str], folder: Path, ada: Person):
+def test_key_of_a_server_that_is_frozen_frees_itself(settings: dict[str, str], folder: Path, ada: User):
     with hanging(settings, folder, ada) as hung:
         hung.server.process.send_signal(signal.SIGSTOP)
         try:
@@ -177,12 +177,12 @@ def test_every_key_sent_around_a_kill_has_one_task(
 ):
     settings = {"DATABASE_URL": new_database(), "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT": "off"}
     with ExitStack() as stack:
-        server = stack.enter_context(running(folder, **settings))
+        server = stack.enter_context(run_server(folder, **settings))
         for number in range(20 if is_long else 1):
             sent = killed_while_writing(server, f"ada-{number}", 0.2 + 0.1 * (number % 4))
-            server = stack.enter_context(running(folder, **settings))
+            server = stack.enter_context(run_server(folder, **settings))
             with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
-                ada = Person(http, f"ada-{number}", token(f"ada-{number}"))
+                ada = User(http, f"ada-{number}", sign_token(f"ada-{number}"))
                 assert all(becomes_created(ada, key) for key in sent)
                 assert len(titles_of(ada)) == len(sent) > 0
 
@@ -197,7 +197,7 @@ def killed_while_writing(server: Server, owner: str, delay_s: float) -> set[str]
             httpx.Client(base_url=server.url, timeout=10, verify=False) as http,
             suppress(httpx.TransportError),
         ):
-            ada = Person(http, owner, token(owner))
+            ada = User(http, owner, sign_token(owner))
             for number in range(1000 // WRITERS):  # a page of the list holds them all
                 sent.add(f"{writer}-{number}")
                 assert post(ada, f"{writer}-{number}").status_code == 201

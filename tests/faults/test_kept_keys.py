@@ -9,13 +9,13 @@ import pytest
 from sqlalchemy import text
 
 from tests.faults.tasks import post, titles_of
-from tests.people import Person
-from tests.server import Server, eventually, free_port, running
+from tests.support.server import Server, eventually, find_free_port, run_server
+from tests.support.users import User
 
 DAY = timedelta(hours=24)
 
 
-def age(server: Server, person: Person, key: str, by: timedelta) -> None:
+def age(server: Server, person: User, key: str, by: timedelta) -> None:
     """Make it so that the key was first sent that long ago."""
     with server.database() as connection:
         created_at: Any = datetime.now(UTC) - by
@@ -30,13 +30,13 @@ _AGE = text("UPDATE idempotency_keys SET created_at = :created_at WHERE user_id 
 _KEYS = text("SELECT key FROM idempotency_keys WHERE user_id = :user_id")
 
 
-def keys(server: Server, person: Person) -> set[str]:
+def keys(server: Server, person: User) -> set[str]:
     """Those that the database has."""
     with server.database() as connection:
         return {row.key for row in connection.execute(_KEYS, {"user_id": person.id})}
 
 
-def test_key_is_kept_for_a_day(secret_server: Server, ada: Person):
+def test_key_is_kept_for_a_day(secret_server: Server, ada: User):
     first = post(ada, "one")
     age(secret_server, ada, "one", DAY - timedelta(minutes=1))
     assert post(ada, "one", {"title": "Buy oats"}).status_code == 422
@@ -45,7 +45,7 @@ def test_key_is_kept_for_a_day(secret_server: Server, ada: Person):
 
 
 @pytest.mark.parametrize("title", ["Buy milk", "Buy oats"])
-def test_key_is_free_after_a_day(secret_server: Server, ada: Person, title: str):
+def test_key_is_free_after_a_day(secret_server: Server, ada: User, title: str):
     first = post(ada, "one")
     age(secret_server, ada, "one", DAY + timedelta(seconds=2))
     second = post(ada, "one", {"title": title})
@@ -55,7 +55,7 @@ def test_key_is_free_after_a_day(secret_server: Server, ada: Person, title: str)
     assert titles_of(ada) == [title, "Buy milk"]
 
 
-def test_key_that_many_use_at_once_after_a_day_makes_one_task(secret_server: Server, ada: Person):
+def test_key_that_many_use_at_once_after_a_day_makes_one_task(secret_server: Server, ada: User):
     first = post(ada, "one")
     age(secret_server, ada, "one", DAY + timedelta(seconds=2))
     with ThreadPoolExecutor(8) as threads:
@@ -67,15 +67,15 @@ def test_key_that_many_use_at_once_after_a_day_makes_one_task(secret_server: Ser
     assert len(titles_of(ada)) == 2
 
 
-def test_old_keys_are_removed_by_a_server_that_starts(secret_server: Server, folder: Path, ada: Person):
+def test_old_keys_are_removed_by_a_server_that_starts(secret_server: Server, folder: Path, ada: User):
     for key, age_of in (("old", DAY + timedelta(minutes=1)), ("young", DAY - timedelta(minutes=1))):
         post(ada, key)
         age(secret_server, ada, key, age_of)
-    with running(folder, **secret_server.settings | {"PORT": str(free_port())}):
+    with run_server(folder, **secret_server.settings | {"PORT": str(find_free_port())}):
         assert eventually(lambda: keys(secret_server, ada) == {"young"}, within_s=10)
 
 
-def test_key_that_was_refused_leaves_nothing_behind(secret_server: Server, ada: Person):
+def test_key_that_was_refused_leaves_nothing_behind(secret_server: Server, ada: User):
     assert post(ada, "one", {"title": ""}).status_code == 400
     assert keys(secret_server, ada) == set()
     post(ada, "one")

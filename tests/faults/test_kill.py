@@ -12,9 +12,9 @@ from sqlalchemy import text
 
 from tests.faults.ledger import OWNER, Ledger, writing
 from tests.faults.tasks import tasks_of
-from tests.people import SECRET, Person, token
-from tests.promises import client_of
-from tests.server import Server, free_port, start, wait_until_live
+from tests.support.contract_checks import open_client
+from tests.support.server import Server, find_free_port, start_server, wait_until_live
+from tests.support.users import SECRET, User, sign_token
 
 LOADED_S = 0.2, 0.4
 FREED_WITHIN_S = 8
@@ -25,8 +25,8 @@ class Life:
 
     def __init__(self, server: Server, ledger: Ledger) -> None:
         self.server, self.ledger = server, ledger
-        with client_of(server.url) as http:
-            self.stored = tasks_of(Person(http, OWNER, token(OWNER)))
+        with open_client(server.url) as http:
+            self.stored = tasks_of(User(http, OWNER, sign_token(OWNER)))
         self.titles = Counter(task["title"] for task in self.stored)
 
 
@@ -36,16 +36,16 @@ def life(new_database: Callable[[], str], folder: Path, database: str, is_long: 
     settings = {
         "DATABASE_URL": new_database(),
         "BETTER_AUTH_SECRET": SECRET,
-        "PORT": str(free_port()),
+        "PORT": str(find_free_port()),
     }
-    server = start(folder, **settings)
+    server = start_server(folder, **settings)
     try:
         with writing(server.url) as ledger:
             for _ in range(rounds):
                 wait_until_live(server, path="/health/ready")
                 time.sleep(random.uniform(*LOADED_S))
                 server.kill()
-                server = start(folder, **settings)
+                server = start_server(folder, **settings)
             wait_until_live(server, path="/health/ready")
             time.sleep(0.3)
         print(f"\n{rounds} kills on {database}; {ledger}")

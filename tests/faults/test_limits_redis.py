@@ -11,13 +11,13 @@ from typing import Any
 import httpx
 import pytest
 
-from tests import redis
-from tests.figures import figure
-from tests.limits import THREADS, answers_at_once, asked, asked_at_once
-from tests.people import SECRET, Person, new_person, token
-from tests.promises import client_of
-from tests.redis import Redis
-from tests.server import Server, eventually, running, start, wait_until_live
+from tests.support import redis_server as redis
+from tests.support.contract_checks import open_client
+from tests.support.metrics_text import figure
+from tests.support.rate_limits import THREADS, answers_at_once, asked, asked_at_once
+from tests.support.redis_server import Redis
+from tests.support.server import Server, eventually, run_server, start_server, wait_until_live
+from tests.support.users import SECRET, User, new_user, sign_token
 
 COUNT = 10
 AT_ONCE = 4 * THREADS
@@ -28,7 +28,7 @@ COUNTED_AGAIN_WITHIN_S = 10
 
 @pytest.fixture(scope="module")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
-    with redis.running(tmp_path_factory.mktemp("redis")) as store:
+    with redis.run_redis(tmp_path_factory.mktemp("redis")) as store:
         yield store
 
 
@@ -44,24 +44,24 @@ def servers(folder: Path, store: Redis, settings: dict[str, str]) -> Iterator[li
     """Two that share a Redis."""
     shared = settings | {"BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT_STORAGE": store.url}
     with ExitStack() as stack:
-        yield [stack.enter_context(running(folder, **shared)) for _ in range(2)]
+        yield [stack.enter_context(run_server(folder, **shared)) for _ in range(2)]
 
 
 @pytest.fixture(scope="module")
 def clients(servers: list[Server]) -> Iterator[list[httpx.Client]]:
     with ExitStack() as stack:
-        yield [stack.enter_context(client_of(server.url)) for server in servers]
+        yield [stack.enter_context(open_client(server.url)) for server in servers]
 
 
-def at(http: httpx.Client, person: Person) -> Person:
+def at(http: httpx.Client, person: User) -> User:
     """The same person at another server."""
-    return Person(http, person.id, token(person.id))
+    return User(http, person.id, sign_token(person.id))
 
 
 def is_counted_together(clients: list[httpx.Client]) -> bool:
     """Whether what one server counts of someone new holds at the other."""
     one, other = clients
-    ada = new_person(one)
+    ada = new_user(one)
     assert asked(ada.get, COUNT) == [200] * COUNT
     return at(other, ada).get().status_code == 429
 
@@ -72,13 +72,13 @@ def test_two_servers_share_the_count(clients: list[httpx.Client]):
 
 def test_exactly_so_many_pass_when_all_come_at_once_to_both(clients: list[httpx.Client], is_long: bool):
     for _ in range(50 if is_long else 5):
-        ada = new_person(clients[0])
+        ada = new_user(clients[0])
         statuses = asked_at_once([at(http, ada).get for http in clients] * (AT_ONCE // 2))
         assert sorted(statuses) == [200] * COUNT + [429] * (AT_ONCE - COUNT)
 
 
 def test_redis_forgets_what_is_over(store: Redis, clients: list[httpx.Client]):
-    new_person(clients[0]).get()
+    new_user(clients[0]).get()
     lifetimes = [store.client.ttl(key) for key in store.client.scan_iter()]
     assert lifetimes
     assert all(0 < lifetime <= 3600 for lifetime in lifetimes)
@@ -124,10 +124,10 @@ def warnings_of(server: Server, since: int) -> list[dict[str, Any]]:
 def goes_on_alone(server: Server, http: httpx.Client) -> None:
     """Fails unless it limits by its own count, quickly, without errors, and says once what is the matter."""
     logged = len(server.log)
-    first = [timed(new_person(http).get) for _ in range(3)]
-    ada = new_person(http)
+    first = [timed(new_user(http).get) for _ in range(3)]
+    ada = new_user(http)
     statuses = asked_at_once([ada.get] * AT_ONCE)
-    later = [timed(new_person(http).get) for _ in range(20)]
+    later = [timed(new_user(http).get) for _ in range(20)]
     assert sorted(statuses) == [200] * COUNT + [429] * (AT_ONCE - COUNT)
     assert {status for status, _ in first + later} == {200}
     assert max(duration_s for _, duration_s in first + later) < ANSWERED_WITHIN_S
@@ -156,7 +156,7 @@ def test_all_at_once_are_answered_in_time_in_the_moment_redis_goes(
     store: Redis, clients: list[httpx.Client], away: Any
 ):
     assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
-    people = [new_person(clients[0]) for _ in range(AT_ONCE)]
+    people = [new_user(clients[0]) for _ in range(AT_ONCE)]
     with away(store):
         answers = answers_at_once([person.get for person in people])
     assert {answer.status_code for answer in answers} == {200}
@@ -173,16 +173,16 @@ def test_server_starts_without_its_redis_and_takes_it_when_it_comes(
             store.start()
             store.freeze()
         with (
-            running(folder, **settings, **secret, RATE_LIMIT_STORAGE=store.url) as server,
-            client_of(server.url) as http,
+            run_server(folder, **settings, **secret, RATE_LIMIT_STORAGE=store.url) as server,
+            open_client(server.url) as http,
         ):
-            assert asked(new_person(http).get, COUNT + 1) == [200] * COUNT + [429]
+            assert asked(new_user(http).get, COUNT + 1) == [200] * COUNT + [429]
             (store.thaw if is_frozen else store.start)()
             assert eventually(lambda: is_counted_there(store, http), COUNTED_AGAIN_WITHIN_S)
 
 
 def is_counted_there(store: Redis, http: httpx.Client) -> bool:
-    assert new_person(http).get().status_code == 200
+    assert new_user(http).get().status_code == 200
     return store.client.dbsize() > 0
 
 
@@ -194,7 +194,7 @@ UNKNOWN = CREDENTIALS | {"email": "nobody.at.all@example.com"}
 def accounts(folder: Path, store: Redis, settings: dict[str, str]) -> Iterator[Server]:
     """A server with accounts of its own, in a Redis that holds nothing else."""
     store.client.flushall()
-    server = start(folder, **settings, RATE_LIMIT_STORAGE=store.url)
+    server = start_server(folder, **settings, RATE_LIMIT_STORAGE=store.url)
     try:
         yield wait_until_live(server)
     finally:
@@ -203,7 +203,7 @@ def accounts(folder: Path, store: Redis, settings: dict[str, str]) -> Iterator[S
 
 @pytest.fixture(scope="module")
 def http(accounts: Server) -> Iterator[httpx.Client]:
-    with client_of(accounts.url) as client:
+    with open_client(accounts.url) as client:
         assert client.post("/api/auth/signup", json=CREDENTIALS).status_code == 201
         yield client
 

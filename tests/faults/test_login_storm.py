@@ -15,11 +15,11 @@ from typing import NamedTuple
 import httpx
 import pytest
 
-from tests.contract.wire import connected, read
-from tests.figures import figure
-from tests.people import Person
-from tests.promises import client_of
-from tests.server import eventually, running
+from tests.support.contract_checks import open_client
+from tests.support.metrics_text import figure
+from tests.support.raw_http import connect, read_response
+from tests.support.server import eventually, run_server
+from tests.support.users import User
 
 # More than may wait; how many may, grows with the cores.
 AT_ONCE = 64 * max(1, (os.cpu_count() or 1) // 2)
@@ -52,8 +52,8 @@ class Storm(NamedTuple):
 def unlimited(new_database: Callable[[], str], folder: Path) -> Iterator[httpx.Client]:
     """A client of a server with nothing but its queue to protect it, whatever its database."""
     with (
-        running(folder, DATABASE_URL=new_database(), RATE_LIMIT="off") as server,
-        client_of(server.url, timeout=60, limits=MANY) as http,
+        run_server(folder, DATABASE_URL=new_database(), RATE_LIMIT="off") as server,
+        open_client(server.url, timeout=60, limits=MANY) as http,
     ):
         yield http
 
@@ -62,7 +62,7 @@ def unlimited(new_database: Callable[[], str], folder: Path) -> Iterator[httpx.C
 def weathered(unlimited: httpx.Client, is_long: bool) -> Storm:
     """A storm from which nothing but the queue protects."""
     ada, _ = signed_in(unlimited)
-    task = ada.has_task()
+    task = ada.create_task()
     asks = [ada.get, lambda: ada.get(f"/{task['id']}")]
     asks += [lambda path=path: unlimited.get(f"/health/{path}") for path in ("live", "ready")]
     with storm(unlimited, AT_ONCE * (10 if is_long else 1), AT_ONCE) as under_way:
@@ -73,12 +73,12 @@ def weathered(unlimited: httpx.Client, is_long: bool) -> Storm:
     return Storm([login.result() for login in under_way], meanwhile, late_signup)
 
 
-def signed_in(http: httpx.Client) -> tuple[Person, str]:
+def signed_in(http: httpx.Client) -> tuple[User, str]:
     """Someone with an account, and its email."""
     email = f"ada-{next(_numbers)}@example.com"
     assert send(http, "signup", email).status_code == 201
     session = send(http, "login", email).json()
-    return Person(http, session["user"]["id"], session["access_token"]), email
+    return User(http, session["user"]["id"], session["access_token"]), email
 
 
 def send(
@@ -141,18 +141,21 @@ def test_clients_that_hang_up_leave_their_places_in_the_queue(unlimited: httpx.C
     body = b'{"email":"nobody@example.com","password":"another password"}'
     head = "POST /api/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     with ExitStack() as stack:
-        wires = [stack.enter_context(connected(str(unlimited.base_url))) for _ in range(AT_ONCE)]
+        wires = [stack.enter_context(connect(str(unlimited.base_url))) for _ in range(AT_ONCE)]
         for wire in wires:
             wire.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body)
         [first, *_], _, _ = select.select(wires, [], [], 10)
-        assert read(first).status == 503  # at once, while the others wait
+        assert read_response(first).status == 503  # at once, while the others wait
     assert eventually(lambda: send(unlimited, "login", email).status_code == 200, within_s=10)
 
 
 def test_storm_from_one_address_is_refused_and_others_log_in(new_database: Callable[[], str], folder: Path):
     """On a server as it comes, behind a proxy."""
     settings = {"DATABASE_URL": new_database(), "TRUSTED_PROXIES": "127.0.0.1"}
-    with running(folder, RATE_LIMIT="on", **settings) as server, client_of(server.url, timeout=60) as http:
+    with (
+        run_server(folder, RATE_LIMIT="on", **settings) as server,
+        open_client(server.url, timeout=60) as http,
+    ):
         _, email = signed_in(http)
         is_refused = threading.Event()
         with storm(http, 200, 16) as under_way:

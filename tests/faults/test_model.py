@@ -16,9 +16,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule, run_s
 
 from tests.faults.model import Answer, Disagreement, Model, Operation
 from tests.faults.plans import Plan, batches, deletions, keyed, lists, plain, reads, toggles, writes
-from tests.people import MISSING, SECRET, Person, new_person
-from tests.promises import client_of
-from tests.server import running
+from tests.support.contract_checks import open_client
+from tests.support.server import run_server
+from tests.support.users import MISSING, SECRET, User, new_user
 
 PATHS = {"create": "POST", "list": "GET", "get": "GET", "put": "PUT", "patch": "PATCH", "delete": "DELETE"}
 
@@ -27,7 +27,7 @@ class Household:
     """Two people who are new to the server and make three tasks each, and the model of each."""
 
     def __init__(self, http: httpx.Client) -> None:
-        self.people = [new_person(http, name) for name in ("ada", "bob")]
+        self.people = [new_user(http, name) for name in ("ada", "bob")]
         self.models = [Model(person.id) for person in self.people]
         for number in range(6):
             body = {"title": f"Buy {number // 2}", "description": f"{number} litres", "completed": number > 3}
@@ -77,7 +77,7 @@ class Household:
         return send(self.people[who], self.people[1 - who], operation)
 
 
-def send(sender: Person, other: Person, operation: Operation) -> Answer:
+def send(sender: User, other: User, operation: Operation) -> Answer:
     path = (sender if operation.is_own else other).tasks
     query = operation.query
     if operation.kind == "list":
@@ -215,7 +215,7 @@ def explained(model: Model, history: list[tuple[Operation, Answer]]) -> Model:
 def client(new_database: Callable[[], str], folder: Path) -> Iterator[httpx.Client]:
     """Of a server that these tests have to themselves."""
     options = {"DATABASE_URL": new_database(), "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT": "off"}
-    with running(folder, **options) as server, client_of(server.url) as http:
+    with run_server(folder, **options) as server, open_client(server.url) as http:
         yield http
 
 

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests import pgbouncer
-from tests import postgresql as postgresql_server
 from tests.faults.writers import Written, signed_in, tasks, tasks_of_keys, writing
-from tests.people import SECRET, Person, new_person
-from tests.pgbouncer import POOL_SIZE, PgBouncer
-from tests.promises import client_of
-from tests.server import ROOT, Server, eventually, running
+from tests.support import pgbouncer
+from tests.support import postgresql as postgresql_server
+from tests.support.contract_checks import open_client
+from tests.support.pgbouncer import POOL_SIZE, PgBouncer
+from tests.support.server import ROOT, Server, eventually, run_server
+from tests.support.users import SECRET, User, new_user
 
 TASKS = ["create", "paging", "patch", "idempotency"]
 MORE_TASKS = ["get", "list", "put", "complete", "delete", "isolation", "conditional", "lost_updates"]
@@ -51,7 +51,7 @@ def servers(pooler: PgBouncer, postgresql: str, folder: Path) -> Iterator[list[S
     url = pooler.url(postgresql_server.new_database(postgresql))
     settings = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT": "off"}
     with ExitStack() as stack:
-        yield [stack.enter_context(running(folder, **settings)) for _ in range(SERVERS)]
+        yield [stack.enter_context(run_server(folder, **settings)) for _ in range(SERVERS)]
 
 
 def test_the_tests_of_tasks_pass_through_it(pooler: PgBouncer, postgresql: str, is_long: bool):
@@ -92,14 +92,14 @@ def urls(servers: list[Server]) -> list[str]:
 
 def rights(url: str, rounds: int) -> list[bool]:
     """Whether each answer to a new person is theirs, to the last letter."""
-    with client_of(url) as http:
-        person, mine, found = new_person(http), list[Any](), list[bool]()
+    with open_client(url) as http:
+        person, mine, found = new_user(http), list[Any](), list[bool]()
         for number in range(rounds):
             found += round_of(person, f"{person.id} {number}", mine)
     return found
 
 
-def round_of(person: Person, title: str, mine: list[Any]) -> Iterator[bool]:
+def round_of(person: User, title: str, mine: list[Any]) -> Iterator[bool]:
     """Create, read, list, toggle and list. `mine` are the person's tasks, newest first."""
     created = person.post({"title": title}).json()
     yield (created["user_id"], created["title"], created["completed"]) == (person.id, title, False)

@@ -20,9 +20,9 @@ from tests.faults.postgresql_site import (
     under_way,
     watched,
 )
-from tests.people import new_person
-from tests.postgresql import PostgreSQL
-from tests.server import eventually
+from tests.support.postgresql import PostgreSQL
+from tests.support.server import eventually
+from tests.support.users import new_user
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,8 @@ def test_restart_under_load_loses_nothing_and_doubles_nothing(
 
 
 def test_frozen_database_is_503_in_time_while_the_server_lives_and_serves_again(site: Site, is_long: bool):
-    ada = new_person(site.http)
-    requests = [*one_of_each(ada, ada.has_task()["id"]), site.ready]
+    ada = new_user(site.http)
+    requests = [*one_of_each(ada, ada.create_task()["id"]), site.ready]
     with under_load(site, clients=CONNECTIONS + 2) as load, site.postgresql.frozen():
         for _ in range(5 if is_long else 2):
             with under_way(requests) as answers:
@@ -63,8 +63,8 @@ def test_frozen_database_is_503_in_time_while_the_server_lives_and_serves_again(
 
 def test_sigterm_while_frozen_answers_what_waits_and_ends(site: Site, folder: Path):
     with site_on(site.postgresql, folder) as ending:
-        ada = new_person(ending.http)
-        requests = one_of_each(ada, ada.has_task()["id"])
+        ada = new_user(ending.http)
+        requests = one_of_each(ada, ada.create_task()["id"])
         ending.connect()
         with site.postgresql.frozen(), under_way(requests * 2) as answers:
             time.sleep(0.5)  # for all to be under way

@@ -20,8 +20,8 @@ from tests.faults.postgresql_site import (
     under_way,
     watched,
 )
-from tests.people import new_person
-from tests.server import eventually
+from tests.support.server import eventually
+from tests.support.users import new_user
 
 SOON_S = 3
 ABOUT_THREE_S = 3.5  # for a connection; the promise is 3 s, the server waits 2.5 s
@@ -34,7 +34,7 @@ def site(folder: Path) -> Iterator[Site]:
 
 
 def test_statement_that_takes_too_long_is_503_and_does_not_run_on(site: Site, is_long: bool):
-    ada = new_person(site.http)
+    ada = new_user(site.http)
     for _ in range(5 if is_long else 1):
         with site.dawdling(30):
             asked = at_once([lambda: ada.post({"title": "Buy bread"})] * 2 * CONNECTIONS)
@@ -46,8 +46,8 @@ def test_statement_that_takes_too_long_is_503_and_does_not_run_on(site: Site, is
 
 
 def test_locked_table_is_503_in_time_and_nothing_refused_is_stored(site: Site):
-    ada = new_person(site.http)
-    requests = one_of_each(ada, ada.has_task()["id"])
+    ada = new_user(site.http)
+    requests = one_of_each(ada, ada.create_task()["id"])
     with site.locked():
         asked = at_once(requests * 2)
         assert statuses(asked) == {503}
@@ -58,8 +58,8 @@ def test_locked_table_is_503_in_time_and_nothing_refused_is_stored(site: Site):
 
 
 def test_task_refused_for_a_lock_is_created_once_when_it_is_sent_again(site: Site):
-    ada = new_person(site.http)
-    ada.has_task()
+    ada = new_user(site.http)
+    ada.create_task()
     with site.locked():
         assert create_with_key(ada, "Buy eggs").status_code == 503
     for _ in range(2):
@@ -68,8 +68,8 @@ def test_task_refused_for_a_lock_is_created_once_when_it_is_sent_again(site: Sit
 
 
 def test_requests_without_a_connection_are_refused_sooner_than_those_with_one(site: Site):
-    ada = new_person(site.http)
-    ada.has_task()
+    ada = new_user(site.http)
+    ada.create_task()
     with site.locked(), under_way([ada.get] * CONNECTIONS) as held:
         time.sleep(0.3)  # for each to have its connection
         with under_way([ada.get, lambda: ada.post({"title": "Buy bread"})] * CONNECTIONS) as waiting:

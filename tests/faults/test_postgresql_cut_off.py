@@ -21,9 +21,9 @@ from tests.faults.postgresql_site import (
     statuses,
     under_way,
 )
-from tests.people import new_person
-from tests.postgresql import new_database
-from tests.server import eventually
+from tests.support.postgresql import new_database
+from tests.support.server import eventually
+from tests.support.users import new_user
 
 AT_ONCE = 2 * CONNECTIONS
 
@@ -38,7 +38,7 @@ def site(folder: Path) -> Iterator[Site]:
     ("method", "body", "expected"), [("GET", None, 200), ("POST", {"title": "Buy bread"}, 201)]
 )
 def test_connections_that_died_idle_cost_nothing(site: Site, method: str, body: object, expected: int):
-    ada = new_person(site.http)
+    ada = new_user(site.http)
     site.connect()
     assert site.cut_off() == CONNECTIONS
     time.sleep(0.1)  # for the farewells to arrive
@@ -57,8 +57,8 @@ def test_connections_that_die_in_use_lose_nothing_and_double_nothing(site: Site,
 
 
 def test_write_whose_connection_dies_after_its_commit_is_stored_once(site: Site):
-    ada = new_person(site.http)
-    ada.has_task()
+    ada = new_user(site.http)
+    ada.create_task()
     requests = [lambda: ada.post({"title": "Buy bread"}), lambda: create_with_key(ada, "Buy eggs")]
     with commits_unanswered(site), under_way(requests) as answers:
         assert eventually(lambda: committing(site) == 2, within_s=2)
@@ -95,8 +95,8 @@ def test_more_connections_than_the_role_may_have_are_refused_or_waited_for(site:
     site.sql(f"ALTER DATABASE {database.database} OWNER TO todo")
     url = database.set(username="todo").render_as_string()
     with site_on(site.postgresql, folder, url) as limited:
-        ada = new_person(limited.http)
-        ada.has_task()
+        ada = new_user(limited.http)
+        ada.create_task()
         for request in (ada.get, lambda: ada.post({"title": "Buy bread"})):
             served = statuses(at_once([request] * AT_ONCE)) - {503}
             assert served in ({200}, {201})
@@ -105,8 +105,8 @@ def test_more_connections_than_the_role_may_have_are_refused_or_waited_for(site:
 
 
 def test_read_only_database_is_read_and_is_written_to_when_it_may_be_again(site: Site):
-    ada = new_person(site.http)
-    task = ada.has_task()
+    ada = new_user(site.http)
+    task = ada.create_task()
     with read_only(site):
         for _ in range(3):
             assert statuses(at_once([ada.get] * AT_ONCE)) == {200}
@@ -118,8 +118,8 @@ def test_read_only_database_is_read_and_is_written_to_when_it_may_be_again(site:
 
 
 def test_connections_made_while_it_was_read_only_refuse_nothing_later(site: Site, is_long: bool):
-    ada = new_person(site.http)
-    ada.has_task()
+    ada = new_user(site.http)
+    ada.create_task()
     with read_only(site):
         assert statuses(at_once([ada.get] * AT_ONCE)) == {200}
     assert eventually(lambda: ada.post({"title": "Buy bread"}).status_code == 201, RECOVERY_S)

@@ -10,9 +10,9 @@ import pytest
 
 from tests.faults.disks import serving, settings, volume, write_protect
 from tests.faults.tasks import titles_of
-from tests.people import Person, new_person
-from tests.promises import client_of
-from tests.server import Server, eventually, start, wait_until_live
+from tests.support.contract_checks import open_client
+from tests.support.server import Server, eventually, start_server, wait_until_live
+from tests.support.users import User, new_user
 
 RECOVERY_S = 10
 
@@ -22,23 +22,23 @@ class Started:
     """A server on a volume that is read-only, and whose tasks may be there."""
 
     server: Server
-    ada: Person
+    ada: User
     folder: Path
 
 
-def after_a_stop(folder: Path, file: Path) -> Person:
+def after_a_stop(folder: Path, file: Path) -> User:
     with serving(folder, file) as (_, ada):
         return ada
 
 
-def after_a_kill(folder: Path, file: Path) -> Person:
+def after_a_kill(folder: Path, file: Path) -> User:
     with serving(folder, file) as (server, ada):
         server.kill()
         return ada
 
 
-def before_the_first_start(_folder: Path, _file: Path) -> Person:
-    return new_person(httpx.Client())
+def before_the_first_start(_folder: Path, _file: Path) -> User:
+    return new_user(httpx.Client())
 
 
 CASES = (after_a_stop, after_a_kill, before_the_first_start)
@@ -53,9 +53,9 @@ def all_started(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
             place = stack.enter_context(volume(tmp_path_factory.mktemp("volume")))
             ada = case(folder, place / "todo.db")
             write_protect(place, is_on=True)
-            server = start(folder, **settings(place / "todo.db"))
+            server = start_server(folder, **settings(place / "todo.db"))
             stack.callback(server.kill)
-            ada.http = stack.enter_context(client_of(server.url))
+            ada.http = stack.enter_context(open_client(server.url))
             started[case.__name__] = Started(server, ada, place)
         for one in started.values():
             wait_until_live(one.server)

@@ -14,7 +14,7 @@ import pytest
 
 from tests.faults.disks import serving
 from tests.faults.tasks import post_keyed, titles_of
-from tests.people import Person
+from tests.support.users import User
 
 READERS, WRITERS = 20, 4
 HOLD = """
@@ -37,7 +37,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ada(folder: Path, file: Path) -> Iterator[Person]:
+def ada(folder: Path, file: Path) -> Iterator[User]:
     with serving(folder, file) as (_, ada):
         yield ada
 
@@ -56,7 +56,7 @@ def statuses(ask: Callable[[], httpx.Response], at_once: int) -> set[int]:
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-def test_reads_go_on_while_a_write_waits_for_another_process(ada: Person, file: Path, lock: str):
+def test_reads_go_on_while_a_write_waits_for_another_process(ada: User, file: Path, lock: str):
     with ThreadPoolExecutor(1) as thread, held(file, lock):
         write = thread.submit(ada.post, {"title": "Buy bread"})
         time.sleep(0.2)  # for it to be under way
@@ -67,7 +67,7 @@ def test_reads_go_on_while_a_write_waits_for_another_process(ada: Person, file: 
     assert write.result().status_code == 201
 
 
-def test_writes_that_wait_too_long_are_503_within_five_seconds_and_not_done(ada: Person, file: Path):
+def test_writes_that_wait_too_long_are_503_within_five_seconds_and_not_done(ada: User, file: Path):
     before = titles_of(ada)
 
     def write(_: int) -> tuple[int, bool]:
@@ -80,8 +80,8 @@ def test_writes_that_wait_too_long_are_503_within_five_seconds_and_not_done(ada:
     assert titles_of(ada) == before
 
 
-def test_every_kind_of_write_waits_for_the_lock_and_is_done_once_it_is_free(ada: Person, file: Path):
-    task_id = ada.has_task()["id"]
+def test_every_kind_of_write_waits_for_the_lock_and_is_done_once_it_is_free(ada: User, file: Path):
+    task_id = ada.create_task()["id"]
     writes: list[Callable[[], httpx.Response]] = [
         lambda: ada.post({"title": "Buy bread"}),
         lambda: post_keyed(ada, "waits-for-the-lock"),
@@ -97,7 +97,7 @@ def test_every_kind_of_write_waits_for_the_lock_and_is_done_once_it_is_free(ada:
         assert [answer.result(timeout=1).status_code for answer in answers] == [201, 201, 200, 200, 200]
 
 
-def test_post_with_a_key_that_was_503_is_stored_once_and_at_once_when_retried(ada: Person, file: Path):
+def test_post_with_a_key_that_was_503_is_stored_once_and_at_once_when_retried(ada: User, file: Path):
     key = "retried-after-a-lock"
     with held(file):
         assert post_keyed(ada, key).status_code == 503
@@ -111,7 +111,7 @@ def test_post_with_a_key_that_was_503_is_stored_once_and_at_once_when_retried(ad
 
 
 def test_every_answer_is_a_success_or_503_while_processes_take_turns_with_the_lock(
-    ada: Person, file: Path, is_long: bool
+    ada: User, file: Path, is_long: bool
 ):
     duration_s = 60.0 if is_long else 2.0
     command = [sys.executable, "-c", HOLD, str(file), str(duration_s)]

@@ -11,15 +11,15 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.contract.wire import read
 from tests.faults.tasks import multiply_tasks
-from tests.people import SECRET, Person, token
-from tests.promises import client_of
-from tests.server import Server, eventually, start, wait_until_live
+from tests.support.contract_checks import open_client
+from tests.support.raw_http import read_response
+from tests.support.server import Server, eventually, start_server, wait_until_live
+from tests.support.users import SECRET, User, sign_token
 
 ENDS_WITHIN_S = 16  # 8 are promised; here eight servers end at once, on a machine that runs other tests too
 OWNER = "ada"
-HEAD = f"Host: todo.example\r\nAuthorization: Bearer {token(OWNER)}\r\n"
+HEAD = f"Host: todo.example\r\nAuthorization: Bearer {sign_token(OWNER)}\r\n"
 IDLE = b"GET /health/live HTTP/1.1\r\nHost: todo.example\r\n\r\n"
 BODY_DUE = "Content-Type: application/json\r\nContent-Length: 20\r\n\r\n"
 STALLS = {
@@ -53,14 +53,14 @@ def stalled(server: Server, name: str) -> socket.socket:
     wire.connect((address.hostname, address.port))
     wire.sendall(STALLS[name])
     if name == "idle and kept alive":
-        assert read(wire).status == 200
+        assert read_response(wire).status == 200
     return wire
 
 
 def has_long_list(server: Server) -> None:
     """Give the owner 1024 tasks, 8 MB in all: more than a system keeps for a client that does not read."""
-    with client_of(server.url) as http:
-        Person(http, OWNER, token(OWNER)).has_task("\N{PARROT}" * 200, description="\N{PARROT}" * 2000)
+    with open_client(server.url) as http:
+        User(http, OWNER, sign_token(OWNER)).create_task("\N{PARROT}" * 200, description="\N{PARROT}" * 2000)
     multiply_tasks(server)
 
 
@@ -77,7 +77,7 @@ def all_stopped(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
         servers = {}
         for case in CASES:
             file = tmp_path_factory.mktemp("stalled") / "todo.db"
-            servers[case] = start(
+            servers[case] = start_server(
                 folder,
                 DATABASE_URL=f"sqlite:///{file}",
                 BETTER_AUTH_SECRET=SECRET,
@@ -113,7 +113,7 @@ def test_it_ends_without_a_traceback(all_stopped: dict[str, Stopped], case: str)
 
 @pytest.mark.parametrize("case", [case for case in CASES if "body" in case or "all" in case])
 def test_a_body_that_does_not_come_is_answered_in_the_end(all_stopped: dict[str, Stopped], case: str):
-    answer = read(all_stopped[case].wires["a body that does not come"])
+    answer = read_response(all_stopped[case].wires["a body that does not come"])
     assert answer.status in {408, 503}
     assert answer.headers["content-type"] == "application/problem+json"
     assert len(answer.body) == int(answer.headers["content-length"])

@@ -9,13 +9,13 @@ from typing import NamedTuple
 
 import pytest
 
-from tests import postgresql as postgresql_server
 from tests.faults.writers import Written, post, signed_in, tasks, tasks_of_keys, writing
-from tests.people import SECRET
-from tests.postgresql import Programs
-from tests.programs import leave_out
-from tests.server import Server, eventually, running
-from tests.standby import Pair, has_programs, standing_by
+from tests.support import postgresql as postgresql_server
+from tests.support.postgresql import Programs
+from tests.support.programs import leave_out
+from tests.support.server import Server, eventually, run_server
+from tests.support.standby import Pair, has_programs, standing_by
+from tests.support.users import SECRET
 
 ANSWERED_WITHIN_S = 5
 GOOD_WITHIN_S = 10
@@ -85,7 +85,7 @@ def failover(request: pytest.FixtureRequest, programs: Programs, folder: Path) -
 
 
 def serving(folder: Path, url: str) -> AbstractContextManager[Server]:
-    return running(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET)
+    return run_server(folder, DATABASE_URL=url, BETTER_AUTH_SECRET=SECRET)
 
 
 def test_writes_are_good_within_ten_seconds_of_promote(failover: Failover):
@@ -119,7 +119,7 @@ def test_what_the_standby_does_not_have_is_not_acknowledged(programs: Programs, 
         serving(folder, pair.url) as server,
         signed_in(server, "ada") as ada,
     ):
-        ada.has_task("milk")
+        ada.create_task("milk")
         with pair.standby.frozen(), ThreadPoolExecutor(1) as thread:
             without_key = thread.submit(post, ada, "bread", has_key=False)
             with_key = [post(ada, "butter", has_key=True).status_code for _ in range(2)]

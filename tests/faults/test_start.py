@@ -11,9 +11,9 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from tests.faults.tasks import tasks_of
-from tests.people import SECRET, Person, new_person, token
-from tests.promises import client_of
-from tests.server import ROOT, Server, engine_of, eventually, start, wait_until_live
+from tests.support.contract_checks import open_client
+from tests.support.server import ROOT, Server, eventually, open_engine, start_server, wait_until_live
+from tests.support.users import SECRET, User, new_user, sign_token
 
 SERVERS = 4
 USER = "INSERT INTO users (id, created_at) VALUES ('ada', '2026-11-21')"
@@ -29,7 +29,7 @@ def started(count: int, folder: Path, **settings: str) -> Iterator[list[Server]]
     with ExitStack() as stack:
         servers = []
         for _ in range(count):
-            servers.append(start(folder, BETTER_AUTH_SECRET=SECRET, **settings))
+            servers.append(start_server(folder, BETTER_AUTH_SECRET=SECRET, **settings))
             stack.callback(servers[-1].stop)
         yield [wait_until_live(server, path="/health/ready") for server in servers]
 
@@ -37,7 +37,7 @@ def started(count: int, folder: Path, **settings: str) -> Iterator[list[Server]]
 @contextmanager
 def clients_of(servers: list[Server]) -> Iterator[list[httpx.Client]]:
     with ExitStack() as stack:
-        yield [stack.enter_context(client_of(server.url)) for server in servers]
+        yield [stack.enter_context(open_client(server.url)) for server in servers]
 
 
 def errors_of(servers: list[Server]) -> list[str]:
@@ -50,8 +50,8 @@ def test_four_servers_that_start_at_once_on_an_empty_database_become_ready(
     for _ in range(10 if is_long else 1):
         with started(SERVERS, folder, DATABASE_URL=new_database()) as servers, clients_of(servers) as clients:
             for client in clients:
-                Person(client, "ada", token("ada")).has_task()
-            assert len(tasks_of(Person(clients[0], "ada", token("ada")))) == SERVERS
+                User(client, "ada", sign_token("ada")).create_task()
+            assert len(tasks_of(User(clients[0], "ada", sign_token("ada")))) == SERVERS
             assert errors_of(servers) == []
 
 
@@ -63,9 +63,9 @@ def test_four_servers_that_start_at_once_on_an_older_database_bring_it_up_to_dat
         make_older(url)
         with started(SERVERS, folder, DATABASE_URL=url) as servers, clients_of(servers) as clients:
             for client in clients:
-                [task] = tasks_of(Person(client, "ada", token("ada")))
+                [task] = tasks_of(User(client, "ada", sign_token("ada")))
                 assert task["title"] == "Buy milk"
-                answer = Person(client, "ada", token("ada")).complete(task["id"])
+                answer = User(client, "ada", sign_token("ada")).complete(task["id"])
                 assert answer.status_code == 200
             assert errors_of(servers) == []
 
@@ -75,7 +75,7 @@ def make_older(url: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(ROOT / "persistence" / "migrations"))
     newest = ScriptDirectory.from_config(config).get_revision("head")
-    engine = engine_of(url)
+    engine = open_engine(url)
     with engine.connect() as connection:
         config.attributes["connection"] = connection
         command.upgrade(config, newest.down_revision)
@@ -87,9 +87,9 @@ def make_older(url: str) -> None:
 def test_two_workers_become_ready_on_an_empty_database(new_database: Callable[[], str], folder: Path):
     with (
         started(1, folder, DATABASE_URL=new_database(), WORKERS="2") as [server],
-        client_of(server.url) as http,
+        open_client(server.url) as http,
     ):
-        new_person(http).has_task()
+        new_user(http).create_task()
         assert errors_of([server]) == []
 
 

@@ -13,11 +13,11 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.contract.wire import connected, exchange
 from tests.faults.tasks import multiply_tasks, post_keyed
-from tests.people import SECRET, Person, new_person, token
-from tests.promises import client_of
-from tests.server import Server, eventually, running
+from tests.support.contract_checks import open_client
+from tests.support.raw_http import connect, exchange
+from tests.support.server import Server, eventually, run_server
+from tests.support.users import SECRET, User, new_user, sign_token
 
 ENDS_WITHIN_S = 8
 CLIENTS = 4
@@ -51,7 +51,7 @@ class Load:
     exchanges: list[Exchange] = field(default_factory=list)
 
     def run(self, url: str, request: bytes) -> None:
-        with connected(url) as wire, suppress(ConnectionError):
+        with connect(url) as wire, suppress(ConnectionError):
             while True:
                 asked = Exchange(time.monotonic())
                 wire.sendall(request)
@@ -73,11 +73,11 @@ def settings_of(database_url: str, workers: str = "1") -> dict[str, str]:
 @pytest.fixture
 def serving(new_database: Callable[[], str], folder: Path) -> Callable[..., Serving]:
     """Starts a server with so many workers."""
-    return lambda workers="1": running(folder, **settings_of(new_database(), workers))
+    return lambda workers="1": run_server(folder, **settings_of(new_database(), workers))
 
 
 def requests_of(owner: str) -> list[bytes]:
-    head = f"Host: todo.example\r\nAuthorization: Bearer {token(owner)}\r\n"
+    head = f"Host: todo.example\r\nAuthorization: Bearer {sign_token(owner)}\r\n"
     body = "Content-Type: application/json\r\nContent-Length: 20\r\n\r\n" + '{"title":"Buy milk"}'
     return [
         f"GET /api/{owner}/tasks HTTP/1.1\r\n{head}\r\n".encode(),
@@ -128,7 +128,7 @@ def writes_held(server: Server) -> Iterator[Callable[[], None]]:
 
 
 @contextmanager
-def waiting(ada: Person, count: int = 4) -> Iterator[list[Callable[[], httpx.Response]]]:
+def waiting(ada: User, count: int = 4) -> Iterator[list[Callable[[], httpx.Response]]]:
     """The answers to requests that wait for the database."""
     with ThreadPoolExecutor(count) as threads:
         answers = [
@@ -142,7 +142,7 @@ def waiting(ada: Person, count: int = 4) -> Iterator[list[Callable[[], httpx.Res
 
 def is_refused(url: str) -> bool:
     try:
-        with connected(url, timeout_s=1):
+        with connect(url, timeout_s=1):
             return False
     except ConnectionRefusedError:
         return True
@@ -152,9 +152,9 @@ def is_refused(url: str) -> bool:
 def test_writes_that_wait_for_the_database_are_answered_before_the_end(
     serving: Callable[..., Serving], is_freed: bool
 ):
-    with serving() as server, client_of(server.url) as http:
-        ada = new_person(http)
-        ada.has_task()
+    with serving() as server, open_client(server.url) as http:
+        ada = new_user(http)
+        ada.create_task()
         with writes_held(server) as release, waiting(ada) as answers:
             told_at = time.monotonic()
             server.process.send_signal(signal.SIGTERM)
@@ -173,9 +173,9 @@ def test_new_connections_are_refused_while_what_is_in_flight_is_answered(
     folder: Path, tmp_path: Path, workers: str
 ):
     settings = settings_of(f"sqlite:///{tmp_path / 'todo.db'}", workers)
-    with running(folder, **settings) as server, client_of(server.url) as http:
-        ada = new_person(http)
-        ada.has_task()
+    with run_server(folder, **settings) as server, open_client(server.url) as http:
+        ada = new_user(http)
+        ada.create_task()
         assert eventually(
             lambda: server.log.count("Application startup complete") == int(workers), within_s=10
         )

@@ -11,9 +11,9 @@ from typing import NamedTuple
 import httpx
 
 from tests.faults.tasks import post_keyed, tasks_of
-from tests.people import Person, token
-from tests.promises import client_of
-from tests.server import Server, eventually
+from tests.support.contract_checks import open_client
+from tests.support.server import Server, eventually
+from tests.support.users import User, sign_token
 
 WRITERS = 8  # every other one sends an Idempotency-Key, and each of its tasks until it is created
 PAUSE_S = 0.02
@@ -81,7 +81,7 @@ def _write(server: Server, written: Written, over: threading.Event, writer: int)
                 written.retried.add(title)
 
 
-def _create(person: Person, written: Written, writer: int, title: str) -> bool:
+def _create(person: User, written: Written, writer: int, title: str) -> bool:
     """Whether the server says that it did."""
     began = time.monotonic()
     answer = post(person, title, _has_key(writer))
@@ -96,21 +96,21 @@ def _has_key(writer: int) -> bool:
     return writer % 2 == 0
 
 
-def post(person: Person, title: str, has_key: bool) -> httpx.Response:
+def post(person: User, title: str, has_key: bool) -> httpx.Response:
     return post_keyed(person, title) if has_key else person.post({"title": title})
 
 
 @contextmanager
-def signed_in(server: Server, owner: str) -> Iterator[Person]:
-    with client_of(server.url, timeout=10) as http:
-        yield Person(http, owner, token(owner))
+def signed_in(server: Server, owner: str) -> Iterator[User]:
+    with open_client(server.url, timeout=10) as http:
+        yield User(http, owner, sign_token(owner))
 
 
-def tasks_of_keys(person: Person, keys: set[str]) -> dict[str, int | None]:
+def tasks_of_keys(person: User, keys: set[str]) -> dict[str, int | None]:
     """The id that each key gives when its request is sent once more."""
     return {key: post(person, key, has_key=True).json().get("id") for key in keys}
 
 
-def tasks(person: Person) -> list[tuple[str, int]]:
+def tasks(person: User) -> list[tuple[str, int]]:
     """Title and id of each, page by page."""
     return [(task["title"], task["id"]) for task in tasks_of(person)]

@@ -18,7 +18,7 @@ from benchmarks import compare, in_process, load
 from benchmarks.data import request
 from benchmarks.measure import Bench, Cell, Failure
 from benchmarks.systems import OURS, OURS_ON_SQLITE, PEERS
-from tests.postgresql import find_binaries
+from tests.support.postgresql import find_binaries
 
 
 @pytest.mark.skipif(find_binaries() is None, reason="it starts a PostgreSQL of its own")

@@ -12,7 +12,7 @@ from prometheus_client import REGISTRY
 
 from contract.problems import Unavailable
 from security.keys import KeySet
-from tests.issuers import Publisher, public_jwk
+from tests.support.token_issuers import KeySetServer, public_jwk
 
 OLD, NEW = "EdDSA-old", "EdDSA-new"
 HOUR = 3600
@@ -29,8 +29,8 @@ class Clock:
 
 
 @pytest.fixture
-def publisher() -> Publisher:
-    return Publisher(public_jwk(OLD))
+def publisher() -> KeySetServer:
+    return KeySetServer(public_jwk(OLD))
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def keys(publisher: Publisher, clock: Clock) -> Iterator[KeySet]:
+def keys(publisher: KeySetServer, clock: Clock) -> Iterator[KeySet]:
     with publisher.serving() as url:
         yield KeySet(url, clock=clock)
 
@@ -64,7 +64,7 @@ async def settled(keys: KeySet) -> None:
     await asyncio.wait({keys._fetching})
 
 
-def test_fetch_serves_everyone_who_waits_for_it(keys: KeySet, publisher: Publisher):
+def test_fetch_serves_everyone_who_waits_for_it(keys: KeySet, publisher: KeySetServer):
     async def story() -> None:
         found = await asyncio.gather(*(keys.find(OLD) for _ in range(100)))
         assert None not in found
@@ -73,13 +73,13 @@ def test_fetch_serves_everyone_who_waits_for_it(keys: KeySet, publisher: Publish
     assert publisher.asked == 1
 
 
-def test_token_without_a_kid_asks_for_nothing(keys: KeySet, publisher: Publisher):
+def test_token_without_a_kid_asks_for_nothing(keys: KeySet, publisher: KeySetServer):
     assert run(keys.find(None)) is None
     assert publisher.asked == 0
 
 
 def test_new_key_is_found_within_two_seconds_of_the_last_fetch(
-    keys: KeySet, publisher: Publisher, clock: Clock
+    keys: KeySet, publisher: KeySetServer, clock: Clock
 ):
     async def story() -> None:
         await keys.find(OLD)
@@ -92,7 +92,9 @@ def test_new_key_is_found_within_two_seconds_of_the_last_fetch(
     run(story())
 
 
-def test_flood_of_unknown_kids_is_a_fetch_every_two_seconds(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_flood_of_unknown_kids_is_a_fetch_every_two_seconds(
+    keys: KeySet, publisher: KeySetServer, clock: Clock
+):
     async def story() -> None:
         for number in range(1000):
             clock.seconds = number / 100
@@ -102,7 +104,7 @@ def test_flood_of_unknown_kids_is_a_fetch_every_two_seconds(keys: KeySet, publis
     assert publisher.asked == 5  # at 0, 2, 4, 6 and 8 s
 
 
-def test_fetches_that_fail_are_further_and_further_apart(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_fetches_that_fail_are_further_and_further_apart(keys: KeySet, publisher: KeySetServer, clock: Clock):
     publisher.status = 500
     fetched_at = []
 
@@ -123,7 +125,7 @@ def fetches(outcome: str) -> float:
     return REGISTRY.get_sample_value("todo_key_fetches_total", {"outcome": outcome}) or 0
 
 
-def test_fetches_are_counted_by_outcome(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_fetches_are_counted_by_outcome(keys: KeySet, publisher: KeySetServer, clock: Clock):
     before, began = (fetches("success"), fetches("failure")), time.time()
 
     async def story() -> None:
@@ -141,7 +143,7 @@ def test_fetches_are_counted_by_outcome(keys: KeySet, publisher: Publisher, cloc
     assert began <= fetched_at <= time.time()
 
 
-def test_success_ends_the_waiting(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_success_ends_the_waiting(keys: KeySet, publisher: KeySetServer, clock: Clock):
     async def story() -> None:
         publisher.status = 500
         for clock.seconds in (0, 2, 6, 14):
@@ -157,7 +159,7 @@ def test_success_ends_the_waiting(keys: KeySet, publisher: Publisher, clock: Clo
     assert publisher.asked == 6
 
 
-def test_known_key_is_refreshed_behind_the_request(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_known_key_is_refreshed_behind_the_request(keys: KeySet, publisher: KeySetServer, clock: Clock):
     async def story() -> None:
         await keys.find(OLD)
         publisher.publish(public_jwk(NEW))
@@ -171,7 +173,7 @@ def test_known_key_is_refreshed_behind_the_request(keys: KeySet, publisher: Publ
     run(story())
 
 
-def test_withdrawn_key_does_not_outlive_a_quiet_night(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_withdrawn_key_does_not_outlive_a_quiet_night(keys: KeySet, publisher: KeySetServer, clock: Clock):
     async def story() -> None:
         await keys.find(OLD)
         publisher.publish(public_jwk(NEW))
@@ -181,7 +183,7 @@ def test_withdrawn_key_does_not_outlive_a_quiet_night(keys: KeySet, publisher: P
     run(story())
 
 
-def test_set_without_keys_withdraws_all(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_set_without_keys_withdraws_all(keys: KeySet, publisher: KeySetServer, clock: Clock):
     async def story() -> None:
         await keys.find(OLD)
         publisher.publish()
@@ -191,7 +193,7 @@ def test_set_without_keys_withdraws_all(keys: KeySet, publisher: Publisher, cloc
     run(story())
 
 
-def test_outage_is_survived_on_known_keys_for_a_day(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_outage_is_survived_on_known_keys_for_a_day(keys: KeySet, publisher: KeySetServer, clock: Clock):
     async def story() -> None:
         await keys.find(OLD)
         publisher.status = 500
@@ -206,7 +208,7 @@ def test_outage_is_survived_on_known_keys_for_a_day(keys: KeySet, publisher: Pub
 
 
 def test_outage_with_an_issuer_that_hangs_slows_nobody_who_has_a_known_key(
-    keys: KeySet, publisher: Publisher, clock: Clock
+    keys: KeySet, publisher: KeySetServer, clock: Clock
 ):
     async def story() -> None:
         await keys.find(OLD)
@@ -222,7 +224,9 @@ def test_outage_with_an_issuer_that_hangs_slows_nobody_who_has_a_known_key(
     run(story())
 
 
-def test_unknown_key_during_an_outage_is_not_called_invalid(keys: KeySet, publisher: Publisher, clock: Clock):
+def test_unknown_key_during_an_outage_is_not_called_invalid(
+    keys: KeySet, publisher: KeySetServer, clock: Clock
+):
     async def story() -> None:
         await keys.find(OLD)
         publisher.status = 500
@@ -233,7 +237,7 @@ def test_unknown_key_during_an_outage_is_not_called_invalid(keys: KeySet, publis
     run(story())
 
 
-def test_issuer_that_never_ends_its_answer_is_given_up(keys: KeySet, publisher: Publisher):
+def test_issuer_that_never_ends_its_answer_is_given_up(keys: KeySet, publisher: KeySetServer):
     async def story() -> None:
         with publisher.hanging(), pytest.raises(Unavailable):
             await keys.find(OLD)
@@ -241,7 +245,7 @@ def test_issuer_that_never_ends_its_answer_is_given_up(keys: KeySet, publisher: 
     run(story())
 
 
-def test_request_that_goes_away_takes_the_fetch_from_nobody(keys: KeySet, publisher: Publisher):
+def test_request_that_goes_away_takes_the_fetch_from_nobody(keys: KeySet, publisher: KeySetServer):
     async def story() -> None:
         with publisher.hanging():
             first = asyncio.create_task(keys.find(OLD))
@@ -273,7 +277,7 @@ UNUSABLE: dict[str, dict[str, Any]] = {
 
 @pytest.mark.parametrize("answer", UNUSABLE.values(), ids=UNUSABLE)
 def test_what_is_no_key_set_leaves_the_known_keys(
-    keys: KeySet, publisher: Publisher, clock: Clock, answer: dict[str, Any]
+    keys: KeySet, publisher: KeySetServer, clock: Clock, answer: dict[str, Any]
 ):
     async def story() -> None:
         await keys.find(OLD)
@@ -287,6 +291,6 @@ def test_what_is_no_key_set_leaves_the_known_keys(
     assert publisher.asked == 2
 
 
-def test_set_of_256_kib_is_read(keys: KeySet, publisher: Publisher):
+def test_set_of_256_kib_is_read(keys: KeySet, publisher: KeySetServer):
     publisher.body += b" " * (256 * 1024 - len(publisher.body))
     assert run(keys.find(OLD))

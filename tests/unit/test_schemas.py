@@ -6,7 +6,7 @@ import pytest
 
 from contract.schemas import Validator
 from security import tokens
-from tests.promises import CONTRACT
+from tests.support.contract_checks import CONTRACT
 
 
 def faults(schema: dict[str, Any], value: Any) -> list[tuple[str, str]]:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from settings import Settings, SettingsError
-from tests.server import ROOT
+from tests.support.server import ROOT
 
 NAMES = {field.name.upper() for field in fields(Settings)}
 SECRET = "vH3k9XqZr5Tn8WbY2mLc7PdJ4sGf6RaE"  # 32 bytes

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Engine, Select, func, inspect, select, text
 from persistence import schema, task_pages
 from persistence.database import Database
 from persistence.tables import metadata, tasks
-from tests.server import engine_of
+from tests.support.server import open_engine
 
 USERS, TASKS_EACH = 5, 2000
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -35,7 +35,7 @@ def engine(new_database: Callable[[], str]) -> Iterator[Engine]:
     """A migrated database with tasks of several users in it."""
     url = new_database()
     asyncio.run(upgrade(url))
-    engine = engine_of(url)
+    engine = open_engine(url)
     with engine.begin() as connection:
         fill(connection)
     yield engine

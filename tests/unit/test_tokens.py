@@ -10,7 +10,7 @@ import pytest
 from contract.problems import InvalidToken
 from security import tokens
 from security.tokens import Verifier
-from tests.issuers import issuer, minted, public_jwk
+from tests.support.token_issuers import issuer, minted, public_jwk
 
 ALGORITHMS = frozenset({"EdDSA"})
 

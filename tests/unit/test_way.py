@@ -17,7 +17,7 @@ from starlette.types import Message
 from app import create_app
 from benchmarks.in_process import StillDatabase, Trust, scope
 from settings import Settings
-from tests.server import ROOT
+from tests.support.server import ROOT
 
 PACKAGES = {"connexion", "starlette", "jsonschema", "werkzeug", "flask", "inspect", "copy", "json"}
 ON_THE_WAY = {

@@ -9,7 +9,7 @@ export const ONE = "/api/{user_id}/tasks/{task_id}";
 /** What the Python that runs these tests says about its servers. */
 function given(name: string): string {
   const value = process.env[name];
-  if (value === undefined) throw new Error(`${name} is not set: run tests/integration/typescript`);
+  if (value === undefined) throw new Error(`${name} is not set: run tests/ecosystem/typescript`);
   return value;
 }
 

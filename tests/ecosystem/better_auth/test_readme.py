@@ -1,0 +1,39 @@
+"""What the README shows of a frontend compiles, strictly, with the real Better Auth and our own client."""
+
+import json
+import re
+import subprocess
+
+from tests.support import programs
+from tests.support.server import ROOT
+
+FOLDER = ROOT / "test-output" / "readme"  # below the project, where its packages are found
+FILES = ("auth.ts", "browser.ts", "route.ts")
+# What a Next.js app has around them.
+AROUND = """
+declare module "next/headers" { export function headers(): Promise<Headers>; }
+declare const authClient: ReturnType<typeof import("better-auth/client").createAuthClient>;
+"""
+OPTIONS = {
+    "strict": True,
+    "noEmit": True,
+    "skipLibCheck": True,
+    "target": "es2022",
+    "module": "preserve",
+    "lib": ["es2023", "dom", "dom.iterable"],
+    "types": ["node"],
+    "paths": {"@/auth": ["./auth.ts"], "todo-client": [str(ROOT / "clients/typescript/src/index.ts")]},
+}
+
+
+def test_frontend_of_the_readme_compiles():
+    blocks = re.findall(r"```ts\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, block in zip(FILES, blocks, strict=True):
+        (FOLDER / name).write_text(block, encoding="utf-8")
+    (FOLDER / "around.d.ts").write_text(AROUND, encoding="utf-8")
+    (FOLDER / "tsconfig.json").write_text(json.dumps({"compilerOptions": OPTIONS}), encoding="utf-8")
+    compiler = programs.NODE_MODULES / "typescript" / "bin" / "tsc"
+    command = [programs.needed_node(), compiler, "--project", FOLDER]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert ended.returncode == 0, ended.stdout

@@ -1,0 +1,1 @@
+"""What the tests share: servers, users, raw connections, checks. No tests."""

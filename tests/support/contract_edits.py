@@ -1,0 +1,65 @@
+"""Edits to copies of the contract. Paths name what they change: keys and indexes, separated by blanks."""
+
+from collections.abc import Callable
+from copy import deepcopy
+from typing import Any
+
+from tests.support.contract_checks import CONTRACT
+
+Contract = dict[str, Any]
+Edit = Callable[[Contract], None]
+
+
+def edited(*edits: Edit) -> Contract:
+    """A copy of the contract with these edits made."""
+    contract = deepcopy(CONTRACT)
+    for edit in edits:
+        edit(contract)
+    return contract
+
+
+def put(path: str, value: Any) -> Edit:
+    """Sets it, whether or not it was there."""
+    return _at(path, lambda parent, key: parent.__setitem__(key, deepcopy(value)))
+
+
+def drop(path: str) -> Edit:
+    """Takes it away."""
+    return _at(path, lambda parent, key: parent.__delitem__(key))
+
+
+def add(path: str, *items: Any) -> Edit:
+    """Puts `items` at the end of a list."""
+    return _at(path, lambda parent, key: parent.__setitem__(key, [*parent[key], *items]))
+
+
+def take(path: str, item: Any) -> Edit:
+    """Takes `item` out of a list."""
+    return _at(path, lambda parent, key: parent.__setitem__(key, [one for one in parent[key] if one != item]))
+
+
+def rename(path: str, name: str) -> Edit:
+    """Gives it another key, in the same place."""
+    return _at(path, lambda parent, key: parent.__setitem__(name, parent.pop(key)))
+
+
+def together(*edits: Edit) -> Edit:
+    """Several edits as one."""
+
+    def edit(contract: Contract) -> None:
+        for one in edits:
+            one(contract)
+
+    return edit
+
+
+def _at(path: str, change: Callable[[Any, Any], None]) -> Edit:
+    *parents, last = (int(name) if name.isdigit() and len(name) == 1 else name for name in path.split(" "))
+
+    def edit(contract: Contract) -> None:
+        part: Any = contract
+        for name in parents:
+            part = part[name]
+        change(part, last)
+
+    return edit
