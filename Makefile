@@ -1,6 +1,7 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-long contract-tests check check-code check-contract bench bench-growth client install migrate lock clean
+.PHONY: help run test test-all test-long contract-tests quick check check-code check-contract format bench bench-growth client \
+        install migrate lock clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -24,26 +25,42 @@ help:  ## list the targets
 run: $(VENV)/.run$(EXTRA)  ## serve on http://127.0.0.1:8000 (SQLite, built-in accounts, unless .env says otherwise)
 	@$(BIN)/python -m cli serve
 
-test: check $(NODE)  ## run every check and every test, on SQLite and on PostgreSQL
-	@$(BIN)/python -m pytest
+PYTEST := $(BIN)/python -m pytest
+T      ?= tests/unit
 
-test-long: $(VENV)/.dev  ## run the tests of tests/faults at full length (an hour)
-	@$(BIN)/python -m pytest tests/faults --long
+test: check  ## check, then test on SQLite and on PostgreSQL all that needs no foreign program and no fault (3 minutes)
+	@$(PYTEST) -n 2 tests/contract tests/api tests/unit
 
-contract-tests: $(VENV)/.dev  ## run the tests of tests/contract only
-	@$(BIN)/python -m pytest tests/contract
+test-all: test  ## test, then the tests of faults and of other programs: browser, Better Auth, nginx, Redis (8 minutes)
+	@$(PYTEST) -n 3 tests/faults tests/ecosystem
 
-check: $(VENV)/.dev $(NODE)  ## format, lint, strict types, the contract, the doors between the rooms
-	@$(MAKE) --no-print-directory --jobs=2 check-code check-contract
+test-long: $(VENV)/.dev  ## run the tests of faults at full length (an hour)
+	@$(PYTEST) -n 3 tests/faults --long
+
+contract-tests: $(VENV)/.dev  ## run the tests of tests/contract and tests/unit, for instance on another Python
+	@$(PYTEST) -n 2 tests/contract tests/unit
+
+quick: $(VENV)/.dev  ## run some tests on SQLite in one process: make quick T=tests/api/test_create.py
+	@$(PYTEST) --database=sqlite $(T)
+
+check: $(VENV)/.dev $(NODE)  ## check formatting, lint, types, imports, handlers, the contract and what is generated from it
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-code check-contract
 
 check-code:
-	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports --no-cache --no-logo | tail -n 2
+	@$(BIN)/lint-imports --no-cache --no-logo
+	@$(BIN)/python -m app
 
 check-contract:
 	@$(BIN)/openapi-spec-validator openapi/todo.yaml
 	@openapi/check
+
+format: $(VENV)/.dev $(NODE)  ## format the code, fix what lint can fix, generate the TypeScript types
+	@$(BIN)/ruff check --quiet --fix-only .
+	@$(BIN)/ruff format --quiet .
+	@cd clients/typescript && npm run --silent generate
 
 bench: $(VENV)/.dev  ## measure this server beside its peers, and under many connections (15 minutes)
 	@$(BIN)/python -W 'ignore:Using `httpx`' -m benchmarks.in_process

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 # Connexion imports Starlette's test client, which complains of its own HTTP library.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
 
+import httpx
 import orjson
 from connexion import AsyncApp
 from connexion.middleware.lifespan import LifespanMiddleware
@@ -193,3 +194,18 @@ async def _lifespan(
 async def _sweep_after(upgrading: asyncio.Task[None], services: Services) -> None:
     await asyncio.wait({upgrading})
     await idempotency.keep_sweeping(services.database, services.clock)
+
+
+async def check_assembly(settings: Settings) -> None:
+    """Assemble the app and send it one request, which needs no database.
+
+    Raises what Connexion raises for an operation without a handler, TypeError for a handler whose arguments
+    are not the contract's, and the errors of security/gate.py.
+    """
+    transport = httpx.ASGITransport(create_app(settings))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
+        (await client.get("/health/live")).raise_for_status()
+
+
+if __name__ == "__main__":  # for `make check`
+    asyncio.run(check_assembly(Settings()))

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 from limits.errors import StorageError
 
-from app import create_app
+from app import check_assembly
 from cli.database import revision
 from cli.failures import Failure
 from cli.shown import lines_of
@@ -59,11 +59,9 @@ async def _is_well(name: str, check: Check, settings: Settings) -> bool:
 
 
 async def _contract(settings: Settings) -> str:
-    """The app is assembled for its first request: each operation is compiled, with its handler."""
+    """Assemble the app. Raises Failure when an operation has no fitting handler."""
     try:
-        transport = httpx.ASGITransport(create_app(settings))
-        async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-            (await client.get(LIVE)).raise_for_status()
+        await check_assembly(settings)
     except Exception as error:
         raise Failure(f"cannot be served: {type(error).__name__}: {_line(error)}") from error
     operations = [found for path in document()["paths"].values() for found in path if found != "parameters"]
