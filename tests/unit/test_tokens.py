@@ -1,133 +1,201 @@
-"""Verified tokens are remembered for a moment: never past their end, their key, or the room there is."""
+"""Valid bearer tokens, and the attacks: each runs once for every issuer and algorithm that it applies to."""
 
 import asyncio
-import time
-from typing import Any
+import json
+from collections.abc import Callable, Iterable, Iterator
+from itertools import permutations
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
-import jwt
 import pytest
+from jwt.algorithms import OKPAlgorithm
 
+from app import utc_now, verifier_for
 from contract.problems import InvalidToken
 from security import tokens
+from security.gate import bearer_token
+from security.issuer import Issuer as BuiltInIssuer
 from security.tokens import Verifier
-from tests.support.token_issuers import issuer, minted, public_jwk
+from settings import Settings
+from tests.support.contract_checks import CONTRACT
+from tests.support.token_issuers import (
+    ALGORITHMS,
+    ORIGIN,
+    Issuer,
+    KeySetServer,
+    minted,
+    new_issuer,
+    private_key,
+    public_jwk,
+)
+from tests.unit.token_attacks import BOUND, BY_ALGORITHM, DISGUISES, PUBLISHED
+from tests.unit.token_cases import ACCEPTED, REJECTED, Case
 
-ALGORITHMS = frozenset({"EdDSA"})
-
-
-class Keys:
-    """What an issuer publishes, as it is at the moment."""
-
-    def __init__(self) -> None:
-        self.publish("EdDSA")
-
-    def publish(self, *kids: str) -> None:
-        self.known = {kid: jwt.PyJWK(public_jwk(kid), "EdDSA") for kid in kids}
-
-    async def find(self, kid: str | None) -> jwt.PyJWK | None:
-        return self.known.get(kid or "")
-
-
-class Clock:
-    """Unix time, and what a test adds to it."""
-
-    def __init__(self) -> None:
-        self.ahead_s = 0.0
-
-    def __call__(self) -> float:
-        return time.time() + self.ahead_s
+ISSUER_SETTINGS = {"jwt_issuer": ORIGIN, "jwt_audience": ORIGIN}
 
 
-@pytest.fixture
-def keys() -> Keys:
-    return Keys()
+class Variant(NamedTuple):
+    """The verifier of a server, and the issuer whose tokens the verifier accepts."""
+
+    verifier: Verifier
+    issuer: Issuer
 
 
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
+class OneKeyDatabase:
+    """A database with one signing key, and nothing else."""
+
+    def __init__(self, jwk: dict[str, Any]) -> None:
+        self.row = SimpleNamespace(private_jwk=json.dumps(jwk))
+
+    async def fetch_all(self, *_: object) -> list[SimpleNamespace]:
+        return [self.row]
 
 
-@pytest.fixture
-def verifier(keys: Keys, clock: Clock) -> Verifier:
-    return Verifier(algorithms=ALGORITHMS, find_key=keys.find, clock=clock)
+def built_in(kid: str, origin: str) -> Variant:
+    key = private_key(kid)
+    database: Any = OneKeyDatabase(OKPAlgorithm.to_jwk(key, as_dict=True) | {"kid": kid})
+    settings = Settings(public_url=origin)
+    verifier = verifier_for(settings, BuiltInIssuer(database, origin, utc_now))
+    return Variant(verifier, Issuer("EdDSA", key, kid, origin))
 
 
-@pytest.fixture
-def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Every token that PyJWT has verified."""
-    seen: list[str] = []
-    decode = jwt.decode
-
-    def watched(token: str, *arguments: Any, **options: Any) -> Any:
-        seen.append(token)
-        return decode(token, *arguments, **options)
-
-    monkeypatch.setattr(tokens.jwt, "decode", watched)
-    return seen
+def shared_secret(secret: str, **settings: str) -> Variant:
+    verifier = verifier_for(Settings(better_auth_secret=secret, **settings), None)
+    return Variant(verifier, Issuer("HS256", secret.encode(), origin=settings.get("jwt_issuer")))
 
 
-def verify(verifier: Verifier, token: str) -> dict[str, Any]:
-    return asyncio.run(verifier.verify(token))
+@pytest.fixture(scope="module")
+def variants() -> Iterator[dict[str, Variant]]:
+    with KeySetServer(*map(public_jwk, ALGORITHMS)).serving() as url:
+        key_set = verifier_for(Settings(jwks_url=url, **ISSUER_SETTINGS), None)
+        yield {
+            "built-in": built_in("EdDSA-built-in", "http://127.0.0.1:8000"),
+            **{algorithm: Variant(key_set, new_issuer(algorithm)) for algorithm in ALGORITHMS},
+            "secret": shared_secret(private_key("HS256").decode()),
+            "secret with issuer": shared_secret(private_key("HS256-2").decode(), **ISSUER_SETTINGS),
+        }
 
 
-def test_token_is_verified_once_in_30_seconds(verifier: Verifier, clock: Clock, decoded: list[str]):
-    token = minted("EdDSA")
-    assert verify(verifier, token) == verify(verifier, token)
-    assert decoded == [token]
-    clock.ahead_s = 31
-    verify(verifier, token)
-    assert decoded == [token, token]
+def read_token(token: str | bytes) -> str:
+    """Return the token as the server reads it from the Authorization header."""
+    raw = token.encode() if isinstance(token, str) else token
+    return bearer_token({"headers": [(b"authorization", (b"Bearer " + raw).strip())]})
 
 
-def test_remembered_token_is_refused_when_it_is_over(verifier: Verifier, clock: Clock):
-    token = minted("EdDSA", exp=time.time() + 5)
-    verify(verifier, token)
-    clock.ahead_s = 5 + 31
-    with pytest.raises(InvalidToken):
-        verify(verifier, token)
+def subjects(made: Iterable[tuple[str, Verifier, str | bytes]]) -> dict[str, str]:
+    """Return the `sub` of each token that its verifier accepts. Every other one raises InvalidToken."""
+
+    async def verify_all() -> dict[str, str]:
+        accepted = {}
+        for name, verifier, token in made:
+            try:
+                accepted[name] = (await verifier.verify(read_token(token)))["sub"]
+            except InvalidToken:
+                continue
+        return accepted
+
+    return asyncio.run(verify_all())
 
 
-def test_token_that_is_over_is_not_remembered_through_the_leeway(verifier: Verifier, decoded: list[str]):
-    token = minted("EdDSA", exp=time.time() - 5)
-    assert verify(verifier, token) == verify(verifier, token)
-    assert len(decoded) == 2
+def accepted(variants: dict[str, Variant], make: Case) -> dict[str, str]:
+    return subjects((name, variant.verifier, make(variant.issuer)) for name, variant in variants.items())
 
 
-def test_remembered_token_is_refused_when_its_key_is_withdrawn(verifier: Verifier, keys: Keys):
-    token = minted("EdDSA")
-    verify(verifier, token)
-    keys.publish("EdDSA-2")
-    with pytest.raises(InvalidToken):
-        verify(verifier, token)
+def rejected_cases() -> Iterator[Any]:
+    """Yield each attack and which of the variants it applies to."""
+    groups: list[tuple[str, dict[str, Case], Callable[[str, Issuer], bool]]] = [
+        ("", REJECTED, lambda name, issuer: True),
+        ("", BOUND, lambda name, issuer: issuer.origin is not None),
+        ("", PUBLISHED, lambda name, issuer: issuer.algorithm != "HS256"),
+        *(
+            (f"{algorithm}: ", cases, lambda name, issuer, algorithm=algorithm: issuer.algorithm == algorithm)
+            for algorithm, cases in BY_ALGORITHM.items()
+        ),
+    ]
+    for prefix, cases, applies in groups:
+        for reason, make in cases.items():
+            yield pytest.param(make, applies, id=prefix + reason)
 
 
-def test_remembered_token_is_verified_anew_when_its_key_has_changed(verifier: Verifier, keys: Keys):
-    token = minted("EdDSA")
-    verify(verifier, token)
-    keys.known = {"EdDSA": jwt.PyJWK(public_jwk("EdDSA-2"), "EdDSA")}
-    with pytest.raises(InvalidToken):
-        verify(verifier, token)
+@pytest.mark.parametrize(("make", "applies"), [*rejected_cases()])
+def test_forged_token_is_rejected_by_every_issuer(
+    variants: dict[str, Variant], make: Case, applies: Callable[[str, Issuer], bool]
+):
+    chosen = {name: variant for name, variant in variants.items() if applies(name, variant.issuer)}
+    assert chosen
+    assert accepted(chosen, make) == {}
 
 
-def test_token_that_differs_in_its_signature_alone_is_another(verifier: Verifier):
-    token, other = minted("EdDSA"), issuer("EdDSA").token(name="Bob")
-    verify(verifier, token)
-    with pytest.raises(InvalidToken):
-        verify(verifier, token.rpartition(".")[0] + "." + other.rpartition(".")[2])
+@pytest.mark.parametrize("is_alg_of_named_key", [False, True])
+def test_token_that_names_another_published_key_is_rejected(
+    variants: dict[str, Variant], is_alg_of_named_key: bool
+):
+    assert not subjects(
+        (
+            f"{signed} as {named}",
+            variants[signed].verifier,
+            new_issuer(signed).with_header(kid=named, alg=named if is_alg_of_named_key else signed),
+        )
+        for signed, named in permutations(ALGORITHMS, 2)
+    )
 
 
-def test_refused_token_is_not_remembered(verifier: Verifier, decoded: list[str]):
-    token = minted("EdDSA-2")
-    for _ in range(2):
-        with pytest.raises(InvalidToken):
-            verify(verifier, token.replace("EdDSA-2", "EdDSA"))
-    assert verifier._remembered == {}
+@pytest.mark.parametrize("disguise", DISGUISES.values(), ids=DISGUISES)
+def test_token_of_another_issuer_is_rejected(
+    variants: dict[str, Variant], disguise: Callable[[Issuer, Issuer], str]
+):
+    ours = {name: variants[name] for name in ("built-in", "EdDSA", "secret", "secret with issuer")}
+    theirs = ours | {"another built-in": built_in("EdDSA-another", "http://127.0.0.1:8001")}
+    assert not subjects(
+        (f"{other} at {name}", variant.verifier, disguise(theirs[other].issuer, variant.issuer))
+        for other in theirs
+        for name, variant in ours.items()
+        if other != name
+    )
 
 
-def test_only_so_many_are_remembered(verifier: Verifier, decoded: list[str], monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tokens, "MAX_REMEMBERED", 2)
-    first, second, third = (minted("EdDSA", number=number) for number in range(3))
-    for token in (first, second, third, third, second, first):
-        verify(verifier, token)
-    assert decoded == [first, second, third, first]
+@pytest.mark.parametrize("make", ACCEPTED.values(), ids=ACCEPTED)
+def test_valid_token_is_accepted_from_every_issuer(variants: dict[str, Variant], make: Case):
+    assert accepted(variants, make) == dict.fromkeys(variants, "ada")
+
+
+@pytest.mark.parametrize("sub", ["a", "A" * 128, "0.9_~@|:-", "ada@example.com", "google-oauth2|1234"])
+def test_user_id_of_every_form_is_accepted(variants: dict[str, Variant], sub: str):
+    assert accepted(variants, lambda issuer: issuer.token(sub=sub)) == dict.fromkeys(variants, sub)
+
+
+def test_user_id_in_a_token_has_the_form_of_the_contract():
+    assert f"^{tokens._USER_ID.pattern}$" == CONTRACT["components"]["schemas"]["UserId"]["pattern"]
+
+
+@pytest.mark.parametrize("kid", ["", "2026", "x" * 255])
+def test_shared_secret_accepts_every_kid(variants: dict[str, Variant], kid: str):
+    chosen = {name: variants[name] for name in ("secret", "secret with issuer")}
+    assert accepted(chosen, lambda issuer: issuer.with_header(kid=kid)) == dict.fromkeys(chosen, "ada")
+
+
+def test_shared_secret_alone_accepts_every_issuer_and_audience(variants: dict[str, Variant]):
+    secret = {"secret": variants["secret"]}
+    assert accepted(secret, lambda issuer: issuer.token(iss="https://x.example.com", aud="y"))
+
+
+def test_shared_secret_is_used_as_its_utf_8_bytes():
+    assert accepted({"secret": shared_secret("ö-é-å-ü-" * 5)}, Issuer.token) == {"secret": "ada"}
+
+
+@pytest.mark.parametrize(
+    "changes", [{"exp": 7}, {"iss": "http://localhost:3001"}, {"aud": "y"}, {"sub": ""}], ids=str
+)
+def test_no_key_is_fetched_for_a_token_that_no_key_can_make_valid(changes: dict[str, Any]):
+    publisher = KeySetServer(public_jwk("EdDSA"))
+    with publisher.serving() as url:
+        verifier = verifier_for(Settings(jwks_url=url, **ISSUER_SETTINGS), None)
+        assert subjects([("", verifier, minted("EdDSA", **changes))]) == {}
+    assert publisher.request_count == 0
+
+
+def test_algorithms_are_those_of_the_issuer(variants: dict[str, Variant]):
+    """A public key never verifies HS256, and a shared secret nothing else (RFC 8725 3.1)."""
+    assert variants["built-in"].verifier.algorithms == {"EdDSA"}
+    assert variants["EdDSA"].verifier.algorithms == {*ALGORITHMS}
+    assert variants["secret"].verifier.algorithms == {"HS256"}

@@ -1,0 +1,129 @@
+"""The keys of the built-in issuer, in process on a real database."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+
+from persistence import schema, signing_keys
+from persistence.database import Database
+from persistence.statements import Compiled, Parameters, Run
+from security.issuer import Issuer, _new_key
+
+pytestmark = pytest.mark.anyio
+
+ORIGIN = "http://127.0.0.1:8000"
+
+
+class Clock:
+    """The time, which a test moves forward."""
+
+    def __init__(self) -> None:
+        self.now = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self.now
+
+    def advance(self, seconds: float) -> None:
+        self.now += timedelta(seconds=seconds)
+
+
+class CountedDatabase(Database):
+    """A database that counts the statements that run on it."""
+
+    def __init__(self, url: str) -> None:
+        self.statement_count = 0
+        super().__init__(url, around=self._count)
+
+    def _count(self, run: Run) -> Run:
+        async def count_and_run(compiled: Compiled, parameters: Parameters) -> Any:
+            self.statement_count += 1
+            return await run(compiled, parameters)
+
+        return count_and_run
+
+
+@asynccontextmanager
+async def open_database(file: Path) -> AsyncIterator[CountedDatabase]:
+    """Open the database in `file` with the newest schema."""
+    database = CountedDatabase(f"sqlite:///{file}")
+    await schema.upgrade(database)
+    yield database
+    await database.close()
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+async def database(tmp_path: Path) -> AsyncIterator[CountedDatabase]:
+    async with open_database(tmp_path / "todo.db") as database:
+        yield database
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def kid_of(token: str) -> str:
+    return str(jwt.get_unverified_header(token)["kid"])
+
+
+async def test_unknown_kids_read_the_keys_at_most_once_in_2_seconds(database: CountedDatabase, clock: Clock):
+    issuer = Issuer(database, ORIGIN, clock)
+    await issuer.token("ada")
+    before = database.statement_count
+    for number in range(1000):
+        assert await issuer.find_key(f"unknown-{number}") is None
+        clock.advance(0.01)
+    assert 4 <= database.statement_count - before <= 5
+
+
+async def test_unknown_kids_at_once_read_the_keys_once(database: CountedDatabase, clock: Clock):
+    issuer = Issuer(database, ORIGIN, clock)
+    await issuer.token("ada")
+    clock.advance(3)
+    before = database.statement_count
+    await asyncio.gather(*(issuer.find_key(f"unknown-{number}") for number in range(200)))
+    assert database.statement_count - before == 1
+
+
+async def test_known_kid_reads_nothing(database: CountedDatabase, clock: Clock):
+    issuer = Issuer(database, ORIGIN, clock)
+    kid = kid_of(await issuer.token("ada"))
+    before = database.statement_count
+    for _ in range(100):
+        assert await issuer.find_key(kid)
+        clock.advance(3600)
+    assert database.statement_count == before
+
+
+async def test_key_of_another_server_is_found_after_2_seconds(database: CountedDatabase, clock: Clock):
+    issuer = Issuer(database, ORIGIN, clock)
+    old = kid_of(await issuer.token("ada"))
+    kid, private_jwk = _new_key()
+    await signing_keys.add(database, 2, kid=kid, private_jwk=private_jwk, now=clock.now)
+    clock.advance(1)
+    assert await issuer.find_key(kid) is None
+    clock.advance(1.1)
+    assert await issuer.find_key(kid)
+    assert await issuer.find_key(old)
+    assert kid_of(await issuer.token("ada")) == kid
+
+
+async def test_key_outlives_the_server_and_an_upgrade(tmp_path: Path, clock: Clock):
+    async with open_database(tmp_path / "todo.db") as database:
+        token = await Issuer(database, ORIGIN, clock).token("ada")
+    async with open_database(tmp_path / "todo.db") as database:
+        key = await Issuer(database, ORIGIN, clock).find_key(kid_of(token))
+    assert key is not None
+    claims = jwt.decode(token, key, algorithms=["EdDSA"], issuer=ORIGIN, audience=ORIGIN)
+    assert (claims["sub"], claims["exp"] - claims["iat"]) == ("ada", 900)

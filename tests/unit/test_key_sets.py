@@ -1,0 +1,107 @@
+"""Key sets: which entries of a published document may verify tokens."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+
+from contract.problems import InvalidRequest
+from security import jwk
+from security.tokens import Verifier
+from tests.support.forged_tokens import SMALL_ORDER, small_order_jwk, small_order_token
+from tests.support.token_issuers import ALGORITHMS, ORIGIN, as_json, encode, minted, private_key, public_jwk
+
+GARBAGE = [
+    *(None, 7, "key", [], {}, {"kid": 7, "kty": "OKP", "crv": "Ed25519", "x": "A" * 43}),
+    *({"kid": "x"} | members for members in (
+        {},
+        {"kty": {}, "alg": {}},
+        {"kty": "OKP", "crv": "Ed25519"},
+        {"kty": "OKP", "crv": "Ed25519", "x": "AA"},
+        {"kty": "OKP", "crv": "Ed25519", "x": 7},
+        {"kty": "OKP", "crv": "X25519", "x": "A" * 43},
+        {"kty": "EC", "crv": ["P-256"]},
+        {"kty": "EC", "crv": "P-256", "x": "AA", "y": "AA"},
+        {"kty": "EC", "crv": "P-256", "x": "A" * 43, "y": "A" * 43},
+        {"kty": "RSA", "n": "", "e": ""},
+        {"kty": "RSA", "n": None, "e": []},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB", "alg": "RSA-OAEP"},
+        {"kty": "RSA", "n": "AQAB", "e": "AQAB", "alg": ["RS256"]},
+        {"kty": "oct", "k": "A" * 43},
+    )),
+]  # fmt: skip
+
+
+def primes(kid: str) -> dict[str, str]:
+    numbers = private_key(kid).private_numbers()
+    return {name: encode(getattr(numbers, name).to_bytes(128, "big")) for name in ("p", "q")}
+
+
+# All of them are the same few keys with other members, because an RSA key takes 0.1 s to generate.
+UNUSABLE: dict[str, Callable[[], dict[str, Any]]] = {
+    "a key for encryption": lambda: public_jwk("EdDSA", use="enc"),
+    "a key for encryption, by its operations": lambda: public_jwk("RS256", key_ops=["encrypt"]),
+    "operations that are no list": lambda: public_jwk("EdDSA", key_ops="verify"),
+    "a key for no use": lambda: public_jwk("EdDSA", use=""),
+    "a key of another curve": lambda: public_jwk("Ed448"),
+    "a private key": lambda: public_jwk("EdDSA", d=encode(private_key("EdDSA").private_bytes_raw())),
+    "a private key by its primes": lambda: public_jwk("RS256", **primes("RS256")),
+    "a key of another algorithm": lambda: public_jwk("ES256", alg="ES512"),
+    "a key of a secret's algorithm": lambda: public_jwk("EdDSA", alg="HS256"),
+    "an RSA key for encryption": lambda: public_jwk("RS256", alg="RSA-OAEP-256"),
+    "an RSA key of another kind's algorithm": lambda: public_jwk("RS256", alg="EdDSA"),
+    "an RSA key of 1024 bits, for RS256 (RFC 7518 3.3)": lambda: public_jwk("RS256-short"),
+    "an RSA key of 1024 bits, for PS256 (RFC 7518 3.5)": lambda: public_jwk("RS256-short", alg="PS256"),
+    "a key without a kid": lambda: {k: v for k, v in public_jwk("EdDSA").items() if k != "kid"},
+}
+
+
+def parse(*entries: Any) -> dict[str, jwt.PyJWK]:
+    return jwk.parse(as_json({"keys": entries}))
+
+
+def verify(keys: dict[str, jwt.PyJWK], token: str) -> dict[str, Any]:
+    async def find(kid: str | None) -> jwt.PyJWK | None:
+        return keys.get(kid or "")
+
+    return asyncio.run(Verifier(algorithms=jwk.ALGORITHMS, find_key=find).verify(token))
+
+
+def test_usable_keys_among_garbage_verify_tokens():
+    keys = parse(*GARBAGE, *map(public_jwk, ALGORITHMS), *GARBAGE)
+    assert keys.keys() == {*ALGORITHMS}
+    assert [verify(keys, minted(kid))["sub"] for kid in ALGORITHMS] == ["ada"] * 4
+
+
+def test_algorithm_of_a_key_may_be_left_out():
+    kids = ("EdDSA", "ES256", "RS256")
+    keys = parse(*({k: v for k, v in public_jwk(kid).items() if k != "alg"} for kid in kids))
+    assert {kid: key.algorithm_name for kid, key in keys.items()} == {kid: kid for kid in kids}
+
+
+@pytest.mark.parametrize("make", UNUSABLE.values(), ids=UNUSABLE)
+def test_key_that_is_not_for_our_signatures_is_ignored(make: Callable[[], dict[str, Any]]):
+    assert parse(make(), public_jwk("EdDSA-2")).keys() == {"EdDSA-2"}
+
+
+@pytest.mark.parametrize("point", SMALL_ORDER)
+def test_point_that_needs_no_private_key_is_ignored(point: str):
+    entry, token = small_order_jwk(point), small_order_token(point)
+    assert jwt.decode(token, jwt.PyJWK(entry), ["EdDSA"], audience=ORIGIN), "PyJWT accepts the forged token"
+    assert parse(entry) == {}
+
+
+def test_exponent_that_needs_no_private_key_is_ignored():
+    """With the exponent 1, a padded digest is its own signature."""
+    assert parse(public_jwk("RS256", e=encode(b"\1"))) == {}
+
+
+NO_KEY_SETS = [b"", b"<!doctype html>", b"null", b"[]", b"{}", b'{"keys": {}}', b'{"keys": [], "keys": []}']
+
+
+@pytest.mark.parametrize("document", NO_KEY_SETS, ids=str)
+def test_document_that_is_no_key_set_raises(document: bytes):
+    with pytest.raises((InvalidRequest, ValueError)):
+        jwk.parse(document)
