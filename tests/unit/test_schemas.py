@@ -1,59 +1,187 @@
-"""Schemas of the contract mean what they say once they are compiled."""
+"""The schemas of the contract: which bodies break them, where, and how."""
 
 from typing import Any
 
 import pytest
 
+from contract.problems import InvalidRequest
 from contract.schemas import Validator
-from security import tokens
-from tests.support.contract_checks import CONTRACT
+from tests.unit.operations import body_violations, violations
+
+EMAIL, PASSWORD = "ada@example.com", "three green parrots"
 
 
-def faults(schema: dict[str, Any], value: Any) -> list[tuple[str, str]]:
-    return [(fault["pointer"], fault["keyword"]) for fault in Validator(schema, "body").faults(value)]
+def find(schema: dict[str, Any], value: Any) -> list[tuple[str, str]]:
+    return [(found["pointer"], found["keyword"]) for found in Validator(schema, "body").faults(value)]
 
 
 @pytest.mark.parametrize(
-    ("form", "good", "bad"),
+    ("name", "valid", "invalid"),
     [
         ("date-time", "2026-11-21T09:30:00Z", "2026-11-21 09:30"),
         ("email", "ada@example.com", "ada.example.com"),
         ("uuid", "6f1c8a52-4a1e-4f0e-9a43-0d8f2c6b7e15", "6f1c8a52"),
     ],
 )
-def test_format_is_checked(form: str, good: str, bad: str):
-    schema = {"type": "string", "format": form}
-    assert faults(schema, good) == []
-    assert faults(schema, bad) == [("", "format")]
+def test_format_is_checked(name: str, valid: str, invalid: str):
+    schema = {"type": "string", "format": name}
+    assert find(schema, valid) == []
+    assert find(schema, invalid) == [("", "format")]
 
 
 @pytest.mark.parametrize("value", [True, 1.0, "1", None])
-def test_integer_is_nothing_else(value: Any):
-    assert faults({"type": "integer"}, value) == [("", "type")]
+def test_only_an_integer_is_an_integer(value: Any):
+    assert find({"type": "integer"}, value) == [("", "type")]
 
 
-def test_nullable_takes_null():
-    assert faults({"type": "string", "nullable": True}, None) == []
+def test_nullable_accepts_null():
+    assert find({"type": "string", "nullable": True}, None) == []
 
 
-def test_pattern_does_not_end_before_a_line_end():
-    assert faults({"type": "string", "pattern": "^[a-z]+$"}, "abc\n") == [("", "pattern")]
+def test_pattern_applies_to_a_final_line_break():
+    assert find({"type": "string", "pattern": "^[a-z]+$"}, "abc\n") == [("", "pattern")]
 
 
-def test_every_fault_is_found_and_placed():
+def test_every_violation_is_found_with_its_place():
     schema = {
         "type": "object",
         "required": ["name"],
         "properties": {"a/b": {"type": "array", "items": {"type": "integer", "maximum": 5}}},
     }
     found = {("/a~1b/1", "maximum"), ("/a~1b/2", "type"), ("/name", "required")}
-    assert set(faults(schema, {"a/b": [1, 9, "x"]})) == found
+    assert set(find(schema, {"a/b": [1, 9, "x"]})) == found
 
 
-def test_format_that_nothing_checks_is_refused_at_start():
+def test_format_that_is_not_checked_raises_at_startup():
     with pytest.raises(ValueError, match="hostname"):
         Validator({"type": "string", "format": "hostname"}, "body")
 
 
-def test_user_of_a_token_has_the_form_of_the_contract():
-    assert f"^{tokens._USER_ID.pattern}$" == CONTRACT["components"]["schemas"]["UserId"]["pattern"]
+def test_problem_names_at_most_50_violations():
+    """The contract has maxItems: 50."""
+    found = [{"in": "body", "pointer": f"/{number}", "keyword": "type"} for number in range(60)]
+    problem = InvalidRequest(found)  # type: ignore[arg-type]
+    assert problem.faults == found[:50]
+    assert problem.detail == ", ".join(f"body /{number}: type" for number in range(5)) + "."
+
+
+TITLES = [
+    ({}, [("/title", "required")]),
+    ({"title": ""}, [("/title", "minLength"), ("/title", "pattern")]),
+    ({"title": " \t\u3000\n"}, [("/title", "pattern")]),
+    ({"title": "\u2003\t"}, [("/title", "pattern")]),
+    ({"title": "x" * 201}, [("/title", "maxLength")]),
+    ({"title": 1}, [("/title", "type")]),
+    ({"title": None}, [("/title", "type")]),
+    ({"title": ["x"]}, [("/title", "type")]),
+    ({"title": "x", "completed": "yes"}, [("/completed", "type")]),
+    ({"title": "x", "completed": None}, [("/completed", "type")]),
+    ({"title": "x", "description": "x" * 2001}, [("/description", "maxLength")]),
+    ({"title": "x", "description": 7}, [("/description", "type")]),
+    (
+        {"title": "", "description": 7, "completed": 1},
+        [("/completed", "type"), ("/description", "type"), ("/title", "minLength"), ("/title", "pattern")],
+    ),
+    ({"description": "One bag", "completed": True}, [("/title", "required")]),
+    ([], [("", "type")]),
+    (["x"], [("", "type")]),
+    (None, [("", "type")]),
+    ("title", [("", "type")]),
+]
+
+
+@pytest.mark.parametrize(("body", "expected"), TITLES, ids=str)
+def test_task_that_breaks_the_contract_is_rejected_by_post_and_put(
+    body: Any, expected: list[tuple[str, str]]
+):
+    assert body_violations("tasks.create", body) == expected
+    assert body_violations("tasks.put", body) == expected
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "keyword"),
+    [
+        ({}, "", "anyOf"),
+        ({"user_id": "bob", "priority": 1}, "", "anyOf"),
+        ([], "", "type"),
+        (None, "", "type"),
+        ({"title": None}, "/title", "type"),
+        ({"title": "\u00a0\t"}, "/title", "pattern"),
+        ({"completed": None}, "/completed", "type"),
+        ({"title": "Buy oats", "description": 7}, "/description", "type"),
+    ],
+    ids=str,
+)
+def test_changes_that_break_the_contract_are_rejected_by_patch(body: Any, pointer: str, keyword: str):
+    assert body_violations("tasks.patch", body) == [(pointer, keyword)]
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer"),
+    [({"completed": None}, "/completed"), ({"completed": "true"}, "/completed"), ([], ""), (True, "")],
+    ids=str,
+)
+def test_completion_that_breaks_the_contract_is_rejected(body: Any, pointer: str):
+    assert body_violations("tasks.complete", body) == [(pointer, "type")]
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        {"title": "x" * 200},
+        {"title": "🥛" * 200},
+        {"title": "  padded  ", "description": None},
+        {"title": "two\nlines", "description": "x" * 2000, "completed": False},
+        {"title": "\u202eright to left", "description": "", "priority": 1},
+    ],
+    ids=lambda task: task["title"][:9],
+)
+def test_task_at_the_limits_of_the_contract_is_accepted(task: dict[str, Any]):
+    operations = ("tasks.create", "tasks.put", "tasks.patch")
+    assert [operation for operation in operations if body_violations(operation, task)] == []
+
+
+def test_missing_body_is_a_violation_where_one_is_required():
+    for operation in ("tasks.create", "tasks.put", "tasks.patch", "auth.signup", "auth.login"):
+        assert violations(operation, body=b"") == [("body", "", "required")]
+    assert violations("tasks.complete", body=b"") == []
+
+
+NOT_EMAILS = [
+    "", "ada", "ada@", "@example.com", "ada@example", "ada@@example.com", "a@b@example.com",
+    "ada@example.com ", " ada@example.com", "ada lovelace@example.com", "ada@example.com\n",
+    "Ada <ada@example.com>", "ada@example.com,bob@example.com", '"ada"@example.com', ".ada@example.com",
+    "ada.@example.com", "a..da@example.com", "ada@.example.com", "ada@example..com", "ada@example.com.",
+    "ada@-example.com", "ada@exa_mple.com", "ada@[127.0.0.1]", "ada@exämple.com", "ädä@example.com",
+    "ada\u200b@example.com", f"ada@{'x' * 64}.com", f"{'a' * 250}@example.com", None, 7, ["ada@example.com"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("email", NOT_EMAILS, ids=str)
+def test_other_text_than_an_email_is_rejected(email: Any):
+    for operation in ("auth.signup", "auth.login"):
+        found = body_violations(operation, {"email": email, "password": PASSWORD})
+        assert {pointer for pointer, _ in found} == {"/email"}
+
+
+@pytest.mark.parametrize("email", ["Ada.Lovelace+7@Example.com", "a@b.co", "o'hara@x--y.example"])
+def test_email_is_accepted(email: str):
+    assert body_violations("auth.signup", {"email": email, "password": PASSWORD}) == []
+
+
+@pytest.mark.parametrize(
+    ("password", "keyword"),
+    [
+        ("aß3$éø!", "minLength"),
+        ("", "minLength"),
+        ("x7" * 129, "maxLength"),
+        (12345678, "type"),
+        (None, "type"),
+    ],
+)
+def test_password_outside_the_contract_is_rejected(password: Any, keyword: str):
+    assert body_violations("auth.signup", {"email": EMAIL, "password": password}) == [("/password", keyword)]
+
+
+def test_login_accepts_a_short_password_so_that_the_rules_for_new_ones_may_change():
+    assert body_violations("auth.login", {"email": EMAIL, "password": "x"}) == []

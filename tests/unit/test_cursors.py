@@ -1,0 +1,125 @@
+"""Cursors: a cursor is valid for one list of one user. Whatever else is sent raises InvalidRequest."""
+
+import base64
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import product
+from typing import Any
+
+import pytest
+
+from contract.problems import InvalidRequest
+from persistence.cursors import ListIdentity, Position, decode, encode
+
+MOMENT = datetime(2026, 11, 21, 9, 30, 0, 125_001, tzinfo=UTC)
+VALUES: dict[str, Any] = {"created": MOMENT, "updated": MOMENT, "title": "Büy 🥛"}
+LISTS = [
+    ListIdentity(*names)
+    for names in product(("ada", "bob"), ("all", "pending", "completed"), VALUES, ("asc", "desc"))
+]
+OF_ADA = ListIdentity("ada", "all", "created", "desc")
+
+
+def pack(content: str | bytes) -> str:
+    raw = content if isinstance(content, bytes) else content.encode("latin-1")
+    return base64.urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def unpack(cursor: str) -> Any:
+    return json.loads(base64.urlsafe_b64decode(cursor + "=="))
+
+
+def digest_of(found: ListIdentity) -> str:
+    return json.dumps(unpack(encode(Position(VALUES[found.sort], 1), found))[2])
+
+
+def assert_rejected(cursor: str, found: ListIdentity) -> None:
+    with pytest.raises(InvalidRequest) as raised:
+        decode(cursor, found)
+    assert raised.value.faults == [{"in": "query", "pointer": "/cursor", "keyword": "cursor"}]
+
+
+def test_cursor_is_valid_for_its_own_list_alone():
+    for own in LISTS:
+        position = Position(VALUES[own.sort], 2**63 - 1)
+        cursor = encode(position, own)
+        assert decode(cursor, own) == position
+        for other in LISTS:
+            if other != own:
+                assert_rejected(cursor, other)
+
+
+def alter(cursor: str, other: str) -> Iterator[str]:
+    """Yield the cursor with one change: a bit flipped, characters cut off, or a part of the other cursor."""
+    raw = base64.urlsafe_b64decode(cursor + "==")
+    for at, bit in product(range(len(raw)), (0, 4, 5)):  # digits to digits, to signs, letters to capitals
+        yield pack(raw[:at] + bytes([raw[at] ^ 1 << bit]) + raw[at + 1 :])
+    for at in range(1, len(cursor)):
+        yield from (cursor[:at], cursor[at:], cursor[:at] + other[at:])
+
+
+@pytest.mark.parametrize("sort", VALUES)
+def test_altered_cursor_is_a_position_in_the_own_list_or_rejected(sort: str):
+    own = OF_ADA._replace(sort=sort)
+    of_ada, of_bob = (
+        encode(Position(VALUES[sort], 7), own._replace(owner=owner)) for owner in ("ada", "bob")
+    )
+    positions, rejected = [], 0
+    for cursor in [*alter(of_ada, of_bob), *alter(of_bob, of_ada)]:
+        try:
+            positions.append(decode(cursor, own))
+        except InvalidRequest:
+            rejected += 1
+    assert positions
+    assert rejected
+    assert {(type(found.value), type(found.task_id)) for found in positions} == {(type(VALUES[sort]), int)}
+
+
+NO_POSITIONS = [
+    "", "null", "1", '"abc"', "nonsense", "{}", "[]", "[1,2]", "[1,2,", "[1,2,3,4]", "[1,1,1]", '["",1,""]',
+    "[[],[],[]]", "[{},{},{}]", "[NaN,1,1]", '{"a":1,"b":2,"c":3}', "[" * 1500, '["\xff",1,""]',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "cursor", ["a", "AAAA", "null", "-_-_", *map(pack, NO_POSITIONS)], ids=lambda c: c[:12]
+)
+def test_garbage_is_rejected(cursor: str):
+    for sort in VALUES:
+        assert_rejected(cursor, OF_ADA._replace(sort=sort))
+
+
+HUGE = "1" + "0" * 40
+NO_TIMES = ['"2026-01-01"', "1.5", "1e3", "true", "null", "[]", "{}", HUGE, "-" + HUGE, str(2**63), "9" * 500]
+NO_TITLES = ["1", "1.5", "true", "null", "[]", "{}", r'"\u0000"', r'"\ud800"']
+NO_IDS = ['"1"', "1.0", "1e0", "true", "null", "[1]", "{}", "0", "-1", str(2**63), HUGE]
+FORGED = [
+    *[("created", value, "1") for value in NO_TIMES],
+    *[("title", value, "1") for value in NO_TITLES],
+    *[("created", "1", task_id) for task_id in NO_IDS],
+    *[("title", '"a"', task_id) for task_id in NO_IDS],
+]
+
+
+@pytest.mark.parametrize(("sort", "value", "task_id"), FORGED, ids=lambda part: part[:12])
+def test_forged_position_in_the_own_list_is_rejected(sort: str, value: str, task_id: str):
+    own = OF_ADA._replace(sort=sort)
+    assert_rejected(pack(f"[{value}, {task_id}, {digest_of(own)}]"), own)
+
+
+@pytest.mark.parametrize(
+    ("microseconds", "moment"),
+    [
+        (-62_135_596_800_000_000, datetime(1, 1, 1, tzinfo=UTC)),
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (253_402_300_799_999_999, datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)),
+    ],
+)
+def test_forged_time_at_the_limits_of_a_datetime_is_read(microseconds: int, moment: datetime):
+    cursor = pack(f"[{microseconds}, 1, {digest_of(OF_ADA)}]")
+    assert decode(cursor, OF_ADA) == Position(moment, 1)
+
+
+def test_cursor_names_no_user():
+    assert b"ada" not in base64.urlsafe_b64decode(encode(Position(MOMENT, 7), OF_ADA) + "==")

@@ -1,0 +1,94 @@
+"""Query parameters: read strictly, each declared one at most once, and no other one."""
+
+import pytest
+
+from contract.problems import NotFound
+from tests.unit import operations
+from tests.unit.operations import arguments, violations
+
+DEFAULTS = {"status": "all", "sort": "created", "order": None, "limit": 1000, "cursor": None}
+
+
+BROKEN = {
+    ("/limit", "minimum"): ["limit=0", "limit=-1"],
+    ("/limit", "maximum"): ["limit=1001", "limit=9999999999999999999"],
+    ("/limit", "type"): [
+        "limit=" + "9" * 5000, "limit=+5", "limit=%2B5", "limit=1_0", "limit=%205%20", "limit=5%0A",
+        "limit=%EF%BC%95", "limit=%D9%A5", "limit=05", "limit=5.0", "limit=5e0", "limit=0x5", "limit=null",
+        "limit=", "limit",
+    ],
+    ("/limit", "uniqueItems"): ["limit=5&limit=5"],
+    ("/status", "enum"): [
+        "status=done", "status=PENDING", "status=pending,completed", "status=all%00", "status=",
+    ],
+    ("/status", "uniqueItems"): ["status=pending&status=pending"],
+    ("/sort", "enum"): ["sort=id", "sort=-created"],
+    ("/sort", "uniqueItems"): ["sort=title&sort=title"],
+    ("/order", "enum"): ["order=up"],
+    ("/order", "uniqueItems"): ["order=asc&order=asc"],
+    ("/cursor", "pattern"): ["cursor=a%0A", "cursor=a%20b"],
+    ("/cursor", "maxLength"): ["cursor=" + "a" * 2049],
+    ("", "additionalProperties"): ["undeclared=1", "Limit=5", "user_id=bob", "=5"],
+    ("", "encoding"): ["limit=%FF"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("query", "violation"),
+    [pytest.param(query, at, id=query[:40]) for at, queries in BROKEN.items() for query in queries],
+)
+def test_query_that_breaks_the_contract_is_one_violation(query: str, violation: tuple[str, str]):
+    assert violations("tasks.list", query=query) == [("query", *violation)]
+
+
+def test_every_violation_of_a_query_is_named_at_once():
+    assert violations("tasks.list", query="status=done&sort=id&order=up&limit=0&limit=0") == [
+        ("query", "/limit", "minimum"),
+        ("query", "/limit", "uniqueItems"),
+        ("query", "/order", "enum"),
+        ("query", "/sort", "enum"),
+        ("query", "/status", "enum"),
+    ]
+
+
+def test_violations_of_query_headers_and_body_are_named_at_once():
+    found = violations("tasks.put", query="undeclared", headers=[(b"if-match", b"1")], body=b"{}")
+    assert {where for where, _, _ in found} == {"query", "header", "body"}
+
+
+@pytest.mark.parametrize(
+    ("query", "changes"),
+    [
+        ("", {}),
+        ("&&", {}),
+        ("limit=1", {"limit": 1}),
+        ("limit=%35", {"limit": 5}),
+        ("limit=1000&sort=title", {"limit": 1000, "sort": "title"}),
+        ("cursor=a-_9&order=asc&status=pending", {"cursor": "a-_9", "order": "asc", "status": "pending"}),
+    ],
+)
+def test_parameters_are_typed_and_have_their_defaults(query: str, changes: dict[str, object]):
+    assert arguments("tasks.list", query=query) == {"user_id": "ada"} | DEFAULTS | changes
+
+
+@pytest.mark.parametrize("operation", [name for name in operations.PATHS if name != "tasks.list"])
+def test_operation_without_query_parameters_accepts_none(operation: str):
+    assert ("query", "", "additionalProperties") in violations(operation, query="limit=5", body=b"{}")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("user_id", "a" * 129),
+        ("user_id", ".ada"),
+        ("user_id", "ada\n"),
+        ("user_id", "ädä"),
+        ("task_id", 2**63),
+    ],
+)
+def test_path_parameter_outside_its_schema_is_not_found(
+    name: str, value: object, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setitem(operations.PATH, name, value)
+    with pytest.raises(NotFound):
+        arguments("tasks.get")
