@@ -1,38 +1,33 @@
-"""Which `traceparent` names the caller's span: the W3C's own grammar, and nothing beside it."""
+"""The header `traceparent`: the grammar of the W3C's Trace Context, and nothing else."""
 
 import pytest
 
 from observability.traces import find_parent
 
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
-GOOD = f"00-{TRACE}-{SPAN}-01"
+VALID = f"00-{TRACE}-{SPAN}-01"
+INVALID = [
+    "", "canary", VALID.upper(), VALID[:-1], VALID + "0", VALID + "-00", VALID + "\n", " " + VALID,
+    VALID.replace("00-", "01-", 1), VALID.replace("00-", "ff-", 1), VALID.replace("-", "_"),
+    f"00-{'0' * 32}-{SPAN}-01", f"00-{TRACE}-{'0' * 16}-01", f"00-{TRACE}-{SPAN}-0g",
+    f"00-{TRACE}-{SPAN}-", f"00-{TRACE[:-1]}g-{SPAN}-01", f"00-{TRACE}{SPAN}-01", f"00-{SPAN}-{TRACE}-01",
+]  # fmt: skip
 
 
 def headers(*values: str) -> list[tuple[bytes, bytes]]:
     return [(b"host", b"localhost"), *((b"traceparent", value.encode()) for value in values)]
 
 
-def test_valid_one_is_taken_over():
-    assert find_parent(headers(GOOD)) == (TRACE, SPAN, 1)
-    assert find_parent(headers(f"00-{TRACE}-{SPAN}-00")) == (TRACE, SPAN, 0)
+@pytest.mark.parametrize(("flags", "number"), [("00", 0), ("01", 1), ("ff", 255)])
+def test_valid_header_names_the_span_of_the_caller(flags: str, number: int):
+    assert find_parent(headers(f"00-{TRACE}-{SPAN}-{flags}")) == (TRACE, SPAN, number)
 
 
-@pytest.mark.parametrize(
-    "value",
-    [
-        "", "canary", GOOD.upper(), GOOD[:-1], GOOD + "0", GOOD + "-00", GOOD + "\n", " " + GOOD,
-        GOOD.replace("00-", "01-", 1), GOOD.replace("00-", "ff-", 1), GOOD.replace("-", "_"),
-        f"00-{'0' * 32}-{SPAN}-01", f"00-{TRACE}-{'0' * 16}-01", f"00-{TRACE}-{SPAN}-0g",
-        f"00-{TRACE}-{SPAN}-", f"00-{TRACE[:-1]}g-{SPAN}-01", f"00-{TRACE}{SPAN}-01", f"00-{SPAN}-{TRACE}-01",
-    ],
-)  # fmt: skip
-def test_anything_else_is_none(value: str):
+@pytest.mark.parametrize("value", INVALID, ids=repr)
+def test_invalid_header_is_ignored(value: str):
     assert find_parent(headers(value)) is None
 
 
-def test_two_are_none():
-    assert find_parent(headers(GOOD, GOOD)) is None
-
-
-def test_without_one_there_is_none():
+def test_two_headers_or_none_are_ignored():
+    assert find_parent(headers(VALID, VALID)) is None
     assert find_parent(headers()) is None
