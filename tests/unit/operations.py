@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from connexion.resolver import RelativeResolver
@@ -17,8 +17,15 @@ from tests.support.contract_checks import operations
 
 Headers = Iterable[tuple[bytes, bytes]]
 
+TASK = b'{"title": "Buy milk"}'
 PATH = {"user_id": "ada", "task_id": 1}
 PATHS = {operation.id: operation.path for operation in operations()}
+
+
+def chunks(*parts: bytes) -> Iterator[Message]:
+    """Yield the messages of a body that arrives in these parts."""
+    for number, part in enumerate(parts, 1):
+        yield {"type": "http.request", "body": part, "more_body": number < len(parts)}
 
 
 async def _accept(_scope: Scope, _receive: Receive, _send: Send) -> None:
@@ -34,12 +41,16 @@ _API = RequestAPI(
 
 
 def arguments(
-    operation: str, *, query: str = "", headers: Headers = (), body: bytes = b'{"title": "Buy milk"}'
+    operation: str, *, query: str = "", headers: Headers = (), body: bytes | Iterator[Message] = TASK
 ) -> dict[str, Any]:
-    """Return the arguments for the handler. Raise the problem if the request breaks the contract."""
+    """Return the arguments for the handler. Raise the problem if the request breaks the contract.
+
+    `body` is the whole body, or the messages in which it arrives.
+    """
+    messages = chunks(body) if isinstance(body, bytes) else body
 
     async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
+        return next(messages)
 
     async def send(_message: Message) -> None:
         """Send nothing: the stand-in for the handler returns nothing."""

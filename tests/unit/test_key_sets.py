@@ -34,11 +34,6 @@ GARBAGE = [
 ]  # fmt: skip
 
 
-def primes(kid: str) -> dict[str, str]:
-    numbers = private_key(kid).private_numbers()
-    return {name: encode(getattr(numbers, name).to_bytes(128, "big")) for name in ("p", "q")}
-
-
 # All of them are the same few keys with other members, because an RSA key takes 0.1 s to generate.
 UNUSABLE: dict[str, Callable[[], dict[str, Any]]] = {
     "a key for encryption": lambda: public_jwk("EdDSA", use="enc"),
@@ -47,7 +42,10 @@ UNUSABLE: dict[str, Callable[[], dict[str, Any]]] = {
     "a key for no use": lambda: public_jwk("EdDSA", use=""),
     "a key of another curve": lambda: public_jwk("Ed448"),
     "a private key": lambda: public_jwk("EdDSA", d=encode(private_key("EdDSA").private_bytes_raw())),
-    "a private key by its primes": lambda: public_jwk("RS256", **primes("RS256")),
+    **{
+        f"a key with the private member {name}": lambda name=name: public_jwk("RS256", **{name: "AA"})
+        for name in ("d", "k", "p", "q", "dp", "dq", "qi", "oth")
+    },
     "a key of another algorithm": lambda: public_jwk("ES256", alg="ES512"),
     "a key of a secret's algorithm": lambda: public_jwk("EdDSA", alg="HS256"),
     "an RSA key for encryption": lambda: public_jwk("RS256", alg="RSA-OAEP-256"),

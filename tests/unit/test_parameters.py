@@ -13,9 +13,9 @@ BROKEN = {
     ("/limit", "minimum"): ["limit=0", "limit=-1"],
     ("/limit", "maximum"): ["limit=1001", "limit=9999999999999999999"],
     ("/limit", "type"): [
-        "limit=" + "9" * 5000, "limit=+5", "limit=%2B5", "limit=1_0", "limit=%205%20", "limit=5%0A",
-        "limit=%EF%BC%95", "limit=%D9%A5", "limit=05", "limit=5.0", "limit=5e0", "limit=0x5", "limit=null",
-        "limit=", "limit",
+        "limit=" + "9" * 20, "limit=" + "9" * 5000, "limit=+5", "limit=%2B5", "limit=1_0", "limit=%205%20",
+        "limit=5%0A", "limit=%EF%BC%95", "limit=%D9%A5", "limit=05", "limit=5.0", "limit=5e0", "limit=0x5",
+        "limit=null", "limit=", "limit",
     ],
     ("/limit", "uniqueItems"): ["limit=5&limit=5"],
     ("/status", "enum"): [

@@ -72,6 +72,16 @@ def test_missing_account_is_wrong_credentials_and_costs_one_bcrypt(
     assert len(checked) == 1
 
 
+def test_no_password_fits_a_missing_account(monkeypatch: pytest.MonkeyPatch):
+    """Not even the random one that stands in for the account's."""
+    monkeypatch.setattr(passwords, "ROUNDS", 4)
+    monkeypatch.setattr(passwords.os, "urandom", bytes)
+    hasher = Passwords()
+    hasher.prepare()
+    assert asyncio.run(is_right(hasher, bytes(16).hex(), None)) is False
+    hasher.close()
+
+
 def test_queue_is_bounded_and_drains(hasher: Passwords, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(passwords, "MAX_WAITING", 3)
     accepted = 3 + passwords.THREADS
