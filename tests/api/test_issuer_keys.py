@@ -1,6 +1,5 @@
 """The keys of the built-in issuer, in process on a real database."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -85,15 +84,6 @@ async def test_unknown_kids_read_the_keys_at_most_once_in_2_seconds(database: Co
         assert await issuer.find_key(f"unknown-{number}") is None
         clock.advance(0.01)
     assert 4 <= database.statement_count - before <= 5
-
-
-async def test_unknown_kids_at_once_read_the_keys_once(database: CountedDatabase, clock: Clock):
-    issuer = Issuer(database, ORIGIN, clock)
-    await issuer.token("ada")
-    clock.advance(3)
-    before = database.statement_count
-    await asyncio.gather(*(issuer.find_key(f"unknown-{number}") for number in range(200)))
-    assert database.statement_count - before == 1
 
 
 async def test_known_kid_reads_nothing(database: CountedDatabase, clock: Clock):

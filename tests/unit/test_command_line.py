@@ -1,7 +1,6 @@
 """The arguments of the command line."""
 
 import argparse
-from pathlib import Path
 from pkgutil import resolve_name
 
 import pytest
@@ -45,19 +44,3 @@ def test_wrong_usage_exits_with_2_and_says_how_it_is_used(words: str, capsys: py
     printed = capsys.readouterr()
     assert (raised.value.code, printed.out) == (2, "")
     assert printed.err.startswith("usage: todo")
-
-
-@pytest.mark.parametrize(
-    ("words", "expected"),
-    [
-        ("user remove ada", {"user": "ada", "yes": False}),
-        ("user remove --yes ada", {"user": "ada", "yes": True}),
-        ("user add ada@example.com", {"email": "ada@example.com"}),
-        ("export ada", {"user": "ada", "output": None, "force": False}),
-        ("export ada --output a.jsonl --force", {"user": "ada", "output": Path("a.jsonl"), "force": True}),
-        ("import ada", {"user": "ada", "file": None, "add": False}),
-        ("import --add ada a.jsonl", {"user": "ada", "file": Path("a.jsonl"), "add": True}),
-    ],
-)
-def test_arguments_are_read(words: str, expected: dict[str, object]):
-    assert {k: v for k, v in vars(parser().parse_args(words.split())).items() if k != "command"} == expected

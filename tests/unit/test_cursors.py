@@ -82,11 +82,8 @@ NO_POSITIONS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "cursor", ["a", "AAAA", "null", "-_-_", *map(pack, NO_POSITIONS)], ids=lambda c: c[:12]
-)
-def test_garbage_is_rejected(cursor: str):
-    for sort in VALUES:
+def test_garbage_is_rejected():
+    for cursor, sort in product(["a", "AAAA", "null", "-_-_", *map(pack, NO_POSITIONS)], VALUES):
         assert_rejected(cursor, OF_ADA._replace(sort=sort))
 
 
@@ -94,18 +91,22 @@ HUGE = "1" + "0" * 40
 NO_TIMES = ['"2026-01-01"', "1.5", "1e3", "true", "null", "[]", "{}", HUGE, "-" + HUGE, str(2**63), "9" * 500]
 NO_TITLES = ["1", "1.5", "true", "null", "[]", "{}", r'"\u0000"', r'"\ud800"']
 NO_IDS = ['"1"', "1.0", "1e0", "true", "null", "[1]", "{}", "0", "-1", str(2**63), HUGE]
-FORGED = [
-    *[("created", value, "1") for value in NO_TIMES],
-    *[("title", value, "1") for value in NO_TITLES],
-    *[("created", "1", task_id) for task_id in NO_IDS],
-    *[("title", '"a"', task_id) for task_id in NO_IDS],
-]
 
 
-@pytest.mark.parametrize(("sort", "value", "task_id"), FORGED, ids=lambda part: part[:12])
-def test_forged_position_in_the_own_list_is_rejected(sort: str, value: str, task_id: str):
+@pytest.mark.parametrize(
+    ("sort", "values", "ids"),
+    [
+        ("created", NO_TIMES, ["1"]),
+        ("title", NO_TITLES, ["1"]),
+        ("created", ["1"], NO_IDS),
+        ("title", ['"a"'], NO_IDS),
+    ],
+    ids=["time", "title", "id after a time", "id after a title"],
+)
+def test_forged_position_in_the_own_list_is_rejected(sort: str, values: list[str], ids: list[str]):
     own = OF_ADA._replace(sort=sort)
-    assert_rejected(pack(f"[{value}, {task_id}, {digest_of(own)}]"), own)
+    for value, task_id in product(values, ids):
+        assert_rejected(pack(f"[{value}, {task_id}, {digest_of(own)}]"), own)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +120,3 @@ def test_forged_position_in_the_own_list_is_rejected(sort: str, value: str, task
 def test_forged_time_at_the_limits_of_a_datetime_is_read(microseconds: int, moment: datetime):
     cursor = pack(f"[{microseconds}, 1, {digest_of(OF_ADA)}]")
     assert decode(cursor, OF_ADA) == Position(moment, 1)
-
-
-def test_cursor_names_no_user():
-    assert b"ada" not in base64.urlsafe_b64decode(encode(Position(MOMENT, 7), OF_ADA) + "==")

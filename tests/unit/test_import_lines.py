@@ -54,29 +54,3 @@ def test_time_is_read_in_any_zone_and_defaults_to_now():
     [[zoned, without]] = check(content).batches(10, after=0)
     assert zoned.created_at == zoned.updated_at == datetime(2026, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
     assert without.created_at == without.updated_at == NOON
-
-
-def test_task_is_read_as_exported_and_unknown_members_are_ignored():
-    content = b'{"id": 7, "user_id": "bob", "title": "\xc3\xa9", "description": "d", "completed": true}\n'
-    [[task], [default]] = check(content + b'{"title": "y"}\n').batches(1, after=0)
-    assert task[:3] == ("é", "d", True)
-    assert default[:3] == ("y", None, False)
-
-
-def test_tasks_come_in_batches_after_those_that_are_stored_already():
-    checked = check(b"".join(b'{"title": "%d"}\n' % number for number in range(7)))
-    assert checked.count == 7
-    batches = [[task.title for task in batch] for batch in checked.batches(3, after=2)]
-    assert batches == [["2", "3", "4"], ["5", "6"]]
-
-
-def test_equal_files_have_one_name_and_other_files_another():
-    contents = [
-        b'{"title": "x"}\n',
-        b'{"title": "x"}',
-        b'{"title": "y"}\n',
-        b'{"type": "user"}\n{"title": "x"}\n',
-    ]
-    names = [check(content).name for content in contents]
-    assert len({*names}) == 4
-    assert check(contents[0]).name == names[0]

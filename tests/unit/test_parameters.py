@@ -33,12 +33,10 @@ BROKEN = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("query", "violation"),
-    [pytest.param(query, at, id=query[:40]) for at, queries in BROKEN.items() for query in queries],
-)
-def test_query_that_breaks_the_contract_is_one_violation(query: str, violation: tuple[str, str]):
-    assert violations("tasks.list", query=query) == [("query", *violation)]
+@pytest.mark.parametrize("violation", BROKEN, ids="".join)
+def test_query_that_breaks_the_contract_is_one_violation(violation: tuple[str, str]):
+    found = {query: violations("tasks.list", query=query) for query in BROKEN[violation]}
+    assert found == {query: [("query", *violation)] for query in BROKEN[violation]}
 
 
 def test_every_violation_of_a_query_is_named_at_once():
@@ -71,9 +69,10 @@ def test_parameters_are_typed_and_have_their_defaults(query: str, changes: dict[
     assert arguments("tasks.list", query=query) == {"user_id": "ada"} | DEFAULTS | changes
 
 
-@pytest.mark.parametrize("operation", [name for name in operations.PATHS if name != "tasks.list"])
-def test_operation_without_query_parameters_accepts_none(operation: str):
-    assert ("query", "", "additionalProperties") in violations(operation, query="limit=5", body=b"{}")
+def test_operation_without_query_parameters_accepts_none():
+    undeclared = ("query", "", "additionalProperties")
+    accepting = [name for name in operations.PATHS if undeclared not in violations(name, query="limit=5")]
+    assert accepting == ["tasks.list"]
 
 
 @pytest.mark.parametrize(

@@ -125,28 +125,13 @@ def test_completion_that_breaks_the_contract_is_rejected(body: Any, pointer: str
     assert body_violations("tasks.complete", body) == [(pointer, "type")]
 
 
-@pytest.mark.parametrize(
-    "task",
-    [
-        {"title": "x" * 200},
-        {"title": "🥛" * 200},
-        {"title": "  padded  ", "description": None},
-        {"title": "two\nlines", "description": "x" * 2000, "completed": False},
-        {"title": "\u202eright to left", "description": "", "priority": 1},
-    ],
-    ids=lambda task: task["title"][:9],
-)
-def test_task_at_the_limits_of_the_contract_is_accepted(task: dict[str, Any]):
-    operations = ("tasks.create", "tasks.put", "tasks.patch")
-    assert [operation for operation in operations if body_violations(operation, task)] == []
-
-
 def test_missing_body_is_a_violation_where_one_is_required():
     for operation in ("tasks.create", "tasks.put", "tasks.patch", "auth.signup", "auth.login"):
         assert violations(operation, body=b"") == [("body", "", "required")]
     assert violations("tasks.complete", body=b"") == []
 
 
+EMAILS = ["ada@example.com", "Ada.Lovelace+7@Example.com", "a@b.co", "o'hara@x--y.example"]
 NOT_EMAILS = [
     "", "ada", "ada@", "@example.com", "ada@example", "ada@@example.com", "a@b@example.com",
     "ada@example.com ", " ada@example.com", "ada lovelace@example.com", "ada@example.com\n",
@@ -157,16 +142,13 @@ NOT_EMAILS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("email", NOT_EMAILS, ids=str)
-def test_other_text_than_an_email_is_rejected(email: Any):
-    for operation in ("auth.signup", "auth.login"):
-        found = body_violations(operation, {"email": email, "password": PASSWORD})
-        assert {pointer for pointer, _ in found} == {"/email"}
+@pytest.mark.parametrize("operation", ["auth.signup", "auth.login"])
+def test_only_an_email_is_accepted_as_one(operation: str):
+    def broken(email: Any) -> set[str]:
+        return {pointer for pointer, _ in body_violations(operation, {"email": email, "password": PASSWORD})}
 
-
-@pytest.mark.parametrize("email", ["Ada.Lovelace+7@Example.com", "a@b.co", "o'hara@x--y.example"])
-def test_email_is_accepted(email: str):
-    assert body_violations("auth.signup", {"email": email, "password": PASSWORD}) == []
+    assert [email for email in NOT_EMAILS if broken(email) != {"/email"}] == []
+    assert [email for email in EMAILS if broken(email)] == []
 
 
 @pytest.mark.parametrize(

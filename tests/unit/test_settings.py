@@ -184,11 +184,11 @@ NOT_THIS_MACHINE = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("url", [*NOT_HTTPS, *NOT_THIS_MACHINE])
-def test_keys_are_fetched_over_https_from_every_other_machine(url: str):
-    error, *_ = errors(**JWKS | {"JWKS_URL": url})
-    assert error.startswith("JWKS_URL ")
-    assert url not in error
+def test_keys_are_fetched_over_https_from_every_other_machine():
+    for url in (*NOT_HTTPS, *NOT_THIS_MACHINE):
+        error, *_ = errors(**JWKS | {"JWKS_URL": url})
+        assert error.startswith("JWKS_URL ")
+        assert url not in error
 
 
 @pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "[::1]", "LocalHost"])

@@ -23,9 +23,8 @@ def test_valid_header_names_the_span_of_the_caller(flags: str, number: int):
     assert find_parent(headers(f"00-{TRACE}-{SPAN}-{flags}")) == (TRACE, SPAN, number)
 
 
-@pytest.mark.parametrize("value", INVALID, ids=repr)
-def test_invalid_header_is_ignored(value: str):
-    assert find_parent(headers(value)) is None
+def test_invalid_header_is_ignored():
+    assert [value for value in INVALID if find_parent(headers(value)) is not None] == []
 
 
 def test_two_headers_or_none_are_ignored():
