@@ -3,6 +3,7 @@
 import asyncio
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from itertools import permutations
 from types import SimpleNamespace
 from typing import Any, NamedTuple
@@ -85,29 +86,28 @@ def subjects(made: Iterable[tuple[str, Verifier, str | bytes]]) -> dict[str, str
     """Return the `sub` of each token that its verifier accepts. Every other one raises InvalidToken."""
 
     async def verify_all() -> dict[str, str]:
-        accepted = {}
+        found = {}
         for name, verifier, token in made:
-            try:
-                accepted[name] = (await verifier.verify(read_token(token)))["sub"]
-            except InvalidToken:
-                continue
-        return accepted
+            with suppress(InvalidToken):
+                found[name] = (await verifier.verify(read_token(token)))["sub"]
+        return found
 
     return asyncio.run(verify_all())
 
 
 def accepted(variants: dict[str, Variant], make: Case) -> dict[str, str]:
+    """Return the `sub` for each variant that accepts its token."""
     return subjects((name, variant.verifier, make(variant.issuer)) for name, variant in variants.items())
 
 
 def rejected_cases() -> Iterator[Any]:
     """Yield each attack and which of the variants it applies to."""
-    groups: list[tuple[str, dict[str, Case], Callable[[str, Issuer], bool]]] = [
-        ("", REJECTED, lambda name, issuer: True),
-        ("", BOUND, lambda name, issuer: issuer.origin is not None),
-        ("", PUBLISHED, lambda name, issuer: issuer.algorithm != "HS256"),
+    groups: list[tuple[str, dict[str, Case], Callable[[Issuer], bool]]] = [
+        ("", REJECTED, lambda issuer: True),
+        ("", BOUND, lambda issuer: issuer.origin is not None),
+        ("", PUBLISHED, lambda issuer: issuer.algorithm != "HS256"),
         *(
-            (f"{algorithm}: ", cases, lambda name, issuer, algorithm=algorithm: issuer.algorithm == algorithm)
+            (f"{algorithm}: ", cases, lambda issuer, algorithm=algorithm: issuer.algorithm == algorithm)
             for algorithm, cases in BY_ALGORITHM.items()
         ),
     ]
@@ -118,9 +118,9 @@ def rejected_cases() -> Iterator[Any]:
 
 @pytest.mark.parametrize(("make", "applies"), [*rejected_cases()])
 def test_forged_token_is_rejected_by_every_issuer(
-    variants: dict[str, Variant], make: Case, applies: Callable[[str, Issuer], bool]
+    variants: dict[str, Variant], make: Case, applies: Callable[[Issuer], bool]
 ):
-    chosen = {name: variant for name, variant in variants.items() if applies(name, variant.issuer)}
+    chosen = {name: variant for name, variant in variants.items() if applies(variant.issuer)}
     assert chosen
     assert accepted(chosen, make) == {}
 
