@@ -1,14 +1,20 @@
-"""Run the real command line for a test: with its streams piped, or at a terminal."""
+"""Run the command line for a test: in this process, as a process, or at a terminal."""
 
+import contextlib
+import io
+import logging
 import os
 import pty
 import select
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from unittest.mock import patch
 
+from cli.__main__ import main
 from tests.support.server import ROOT
 
 COMMAND = (sys.executable, "-P", "-m", "cli")
@@ -22,27 +28,54 @@ class Finished(NamedTuple):
     errors: str
 
 
+def call_todo(
+    folder: Path, *arguments: str, given: str = "", is_terminal: bool = False, **settings: str
+) -> Finished:
+    """Run `todo` in this process, which saves the 0.7 s of CPU that a process costs.
+
+    A surrogate in `given` is a byte that is not UTF-8. `is_terminal` is what standard input says of itself.
+    """
+    stdin, stdout, stderr = (
+        io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", write_through=True)
+        for content in (given.encode(errors="surrogateescape"), b"", b"")
+    )
+    with (
+        contextlib.chdir(folder),
+        patch.dict(os.environ, settings, clear=True),
+        patch.object(stdin, "isatty", lambda: is_terminal),
+        patch.multiple(sys, argv=["todo", *arguments], stdin=stdin, stdout=stdout, stderr=stderr),
+        _log_restored(),
+    ):
+        status = _status_of_main()
+    return Finished(status, *(stream.buffer.getvalue().decode() for stream in (stdout, stderr)))
+
+
+def _status_of_main() -> int:
+    try:
+        main()
+    except SystemExit as ended:
+        return int(ended.code or 0)
+    return 0
+
+
+@contextlib.contextmanager
+def _log_restored() -> Iterator[None]:
+    """Undo what a command does to the log of this process."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    try:
+        yield
+    finally:
+        root.handlers[:] = handlers
+        root.setLevel(level)
+
+
 def environment(**settings: str) -> dict[str, str]:
     return {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT)} | settings
 
 
-def todo(folder: Path, *arguments: str, given: str = "", **settings: str) -> Finished:
-    """Run `todo` with these arguments, settings and standard input, in `folder`."""
-    finished = subprocess.run(
-        [*COMMAND, *arguments],
-        cwd=folder,
-        env=environment(**settings),
-        input=given,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    return Finished(finished.returncode, finished.stdout, finished.stderr)
-
-
 def start_todo(folder: Path, *arguments: str, **settings: str) -> subprocess.Popen[str]:
-    """Start `todo` and return at once. The caller ends it."""
+    """Start `todo` as a process and return at once. The caller ends it."""
     return subprocess.Popen(
         [*COMMAND, *arguments],
         cwd=folder,
