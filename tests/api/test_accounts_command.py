@@ -92,11 +92,11 @@ def test_account_is_not_added_beside_an_outside_issuer(folder: Path):
 def test_password_is_not_shown_at_a_terminal_and_ctrl_c_there_returns_130(tmp_path: Path):
     call_todo(tmp_path, "migrate")
     for typed, status in (([f"{PASSWORD}\n", f"{PASSWORD}\n"], 0), ([f"{PASSWORD}\n", "\x03"], 130)):
-        terminal = Terminal(tmp_path, "user", "add", f"ada-{status}@example.com")
-        for prompt, keys in zip(("Password: ", "again: "), typed, strict=True):
-            terminal.wait_for(prompt)
-            terminal.type(keys)
-        assert terminal.end() == status, terminal.shown
+        with Terminal(tmp_path, "user", "add", f"ada-{status}@example.com") as terminal:
+            for prompt, keys in zip(("Password: ", "again: "), typed, strict=True):
+                terminal.wait_for(prompt)
+                terminal.type(keys)
+            assert terminal.end() == status, terminal.shown
         assert PASSWORD not in terminal.shown
         assert "Traceback" not in terminal.shown
         assert call_todo(tmp_path, "export", f"ada-{status}@example.com").status == (status != 0)

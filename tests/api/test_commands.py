@@ -1,18 +1,15 @@
 """The command line as a whole: help, exit statuses, and errors in one line that hold no value."""
 
-import argparse
 import os
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from pkgutil import resolve_name
 
 import pytest
 from sqlalchemy import text
 
-from cli.arguments import parser
 from tests.support.command_line import call_todo, environment, start_todo
 from tests.support.server import ROOT, open_engine
 from tests.support.users import SECRET
@@ -24,24 +21,6 @@ OTHERS = [
     (command, "", OUTSIDE_ISSUER)
     for command in (["user", "remove", "ada", "--yes"], ["export", "ada"], ["import", "ada"])
 ]
-
-
-def find_commands(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """Return the parser of every command by what is typed for it."""
-    found = {}
-    for action in root._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            for command in action.choices.values():
-                found |= find_commands(command) or {command.prog: command}
-    return found
-
-
-def test_every_command_has_a_function_and_a_description():
-    commands = find_commands(parser())
-    assert len(commands) == 7
-    for command in commands.values():
-        assert callable(resolve_name(command.get_default("command")))
-        assert command.description
 
 
 def test_help_imports_no_library_of_the_server():
@@ -90,10 +69,9 @@ def test_unavailable_database_is_one_line_without_a_value(tmp_path: Path):
         assert CANARY not in ended.errors
 
 
-@pytest.mark.parametrize("password", [f"{CANARY}@me", f"x/{CANARY}", f"x@{CANARY}"])
-def test_password_with_an_unescaped_character_is_rejected_and_not_repeated(tmp_path: Path, password: str):
-    ended = call_todo(tmp_path, "migrate", DATABASE_URL=f"postgresql://ada:{password}@db.example.com/todo")
-    assert (ended.status, ended.output) == (1, "")
+def test_unescaped_password_is_one_line_and_not_repeated(tmp_path: Path):
+    ended = call_todo(tmp_path, "migrate", DATABASE_URL=f"postgresql://ada:x@{CANARY}@db.example.com/todo")
+    assert (ended.status, ended.output, ended.errors.count("\n")) == (1, "", 1)
     assert "DATABASE_URL holds an @ too many" in ended.errors
     assert CANARY not in ended.errors
 

@@ -192,8 +192,9 @@ def test_exported_file_is_private_and_never_half_written(commands: Commands):
 @on_sqlite
 def test_progress_is_shown_at_a_terminal(commands: Commands):
     commands.run("import", "dora", given=to_lines([TASK] * 1500))
-    terminal = Terminal(commands.folder, "export", "dora", "--output", "dora.jsonl", **commands.settings)
-    assert terminal.end() == 0, terminal.shown
+    export = ("export", "dora", "--output", "dora.jsonl")
+    with Terminal(commands.folder, *export, **commands.settings) as terminal:
+        assert terminal.end() == 0, terminal.shown
     assert "Exporting tasks" in terminal.shown
     assert "100%" in terminal.shown
     assert len((commands.folder / "dora.jsonl").read_text().splitlines()) == 1501

@@ -6,12 +6,13 @@ import logging
 import os
 import pty
 import select
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, Self
 from unittest.mock import patch
 
 from cli.__main__ import main
@@ -92,10 +93,19 @@ class Terminal:
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         self.shown = ""
+        self._has_ended = False
         self._process, self._terminal = pty.fork()
         if self._process == 0:
             os.chdir(folder)
             os.execve(COMMAND[0], [*COMMAND, *arguments], environment(TERM="xterm", **settings))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self._has_ended:
+            os.kill(self._process, signal.SIGKILL)
+            self.end()
 
     def wait_for(self, text: str) -> None:
         """Wait until the terminal shows `text`."""
@@ -112,12 +122,13 @@ class Terminal:
         while self._read():
             pass
         os.close(self._terminal)
+        self._has_ended = True
         return os.waitstatus_to_exitcode(os.waitpid(self._process, 0)[1])
 
     def _read(self) -> bool:
         """Read what the terminal shows next. Return False at its end."""
         if not select.select([self._terminal], [], [], 30)[0]:
-            os.kill(self._process, 9)
+            os.kill(self._process, signal.SIGKILL)
         try:
             self.shown += (read := os.read(self._terminal, 4096)).decode(errors="replace")
         except OSError:  # Linux: no process writes to the terminal any more

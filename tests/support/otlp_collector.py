@@ -1,5 +1,6 @@
 """An OpenTelemetry collector on loopback: receives traces as OTLP over HTTP, or hangs."""
 
+import secrets
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,6 +12,17 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.proto.trace.v1 import trace_pb2
 
 from tests.support.server import eventually
+
+CALLER = "b7ad6b7169203331"  # the id of the caller's span
+
+
+def new_trace_id() -> str:
+    return secrets.token_hex(16)
+
+
+def traceparent(trace_id: str, flags: str = "01") -> dict[str, str]:
+    """Return the header of a caller with that trace."""
+    return {"traceparent": f"00-{trace_id}-{CALLER}-{flags}"}
 
 
 class Span(NamedTuple):
