@@ -1,5 +1,6 @@
 """`todo user add` and `todo user remove`, beside a running server."""
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -154,6 +155,7 @@ def test_server_responds_while_many_tasks_are_removed(
             bob.create_task(f"Task {created}")
             assert bob.get(limit=1).status_code == 200
             created += 1
+            time.sleep(0.02)
         assert process.stderr is not None
         assert (process.returncode, process.stderr.read()) == (0, "")
     assert created > 3

@@ -36,11 +36,9 @@ def test_script_runs_from_any_folder_reads_its_env_file_and_returns_the_status(t
     (tmp_path / "settings.py").write_text("raise SystemExit('not the module of the product')\n")
     script = tmp_path / "linked"
     script.symlink_to(ROOT / "todo")
-    statuses = [
-        subprocess.run([script, *command], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, check=False)
-        for command in (["migrate"], ["export", "ada"], ["export"])
-    ]
-    assert [ended.returncode for ended in statuses] == [0, 1, 2]
+    for command, status in (("migrate", 0), ("nonsense", 2)):
+        ended = subprocess.run([script, command], cwd=tmp_path, env={"PATH": os.environ["PATH"]}, check=False)
+        assert ended.returncode == status
     assert (tmp_path / "here.db").exists()
 
 

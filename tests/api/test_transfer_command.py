@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -16,7 +17,7 @@ from cli import lines
 from contract.problems import KeyInUse
 from persistence import imports
 from persistence.database import Database
-from tests.support.command_line import Finished, Terminal, call_todo, start_todo
+from tests.support.command_line import Finished, call_todo, start_todo
 from tests.support.databases import on_sqlite, run_on
 from tests.support.server import Server
 from tests.support.users import SECRET, User
@@ -119,7 +120,8 @@ def test_import_creates_no_account(tmp_path: Path):
 
 
 def test_batch_that_two_imports_store_at_once_is_stored_once(commands: Commands):
-    commands.run("import", "gus", given=to_lines([TASK]))
+    for user_id in ("gus", "hal"):
+        commands.run("import", user_id, given=to_lines([TASK]))
     now = datetime(2026, 11, 21, tzinfo=UTC)
     batch = [imports.NewTask(f"Task {number}", None, False, now, now) for number in range(250)]
 
@@ -128,10 +130,14 @@ def test_batch_that_two_imports_store_at_once_is_stored_once(commands: Commands)
         await asyncio.gather(store(), store())
         with pytest.raises(KeyInUse):
             await imports.store(db, "gus", batch[:50], file="file", before=0, now=now)
+        await imports.store(db, "hal", batch[:50], file="file", before=0, now=now)
+        await imports.forget(db, "hal", "file")
+        assert await imports.count_stored(db, "gus", "file") == len(batch)
 
     run_on(commands.settings["DATABASE_URL"], store_at_once)
     titles = [task["title"] for task in commands.tasks_of("gus")]
     assert sorted(titles) == sorted(["Buy milk", *(task.title for task in batch)])
+    assert len(commands.tasks_of("hal")) == 51
 
 
 @pytest.mark.xfail(strict=True, reason="an import that another one overtakes stores the file again")
@@ -190,13 +196,24 @@ def test_exported_file_is_private_and_never_half_written(commands: Commands):
 
 
 @on_sqlite
+def test_file_that_appears_during_the_export_is_not_overwritten(
+    commands: Commands, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    commands.run("import", "fay", given=to_lines([TASK]))
+    file = tmp_path / "fay.jsonl"
+    monkeypatch.setattr(os, "fsync", lambda _file: file.write_text("appeared"))
+    assert commands.run("export", "fay", "--output", str(file)).status == 1
+    assert [(found.name, found.read_text()) for found in tmp_path.iterdir()] == [("fay.jsonl", "appeared")]
+
+
+@on_sqlite
 def test_progress_is_shown_at_a_terminal(commands: Commands):
     commands.run("import", "dora", given=to_lines([TASK] * 1500))
     export = ("export", "dora", "--output", "dora.jsonl")
-    with Terminal(commands.folder, *export, **commands.settings) as terminal:
-        assert terminal.end() == 0, terminal.shown
-    assert "Exporting tasks" in terminal.shown
-    assert "100%" in terminal.shown
+    ended = call_todo(commands.folder, *export, is_terminal=True, **commands.settings)
+    assert (ended.status, ended.output) == (0, "")
+    assert "Exporting tasks" in ended.errors
+    assert "100%" in ended.errors
     assert len((commands.folder / "dora.jsonl").read_text().splitlines()) == 1501
 
 

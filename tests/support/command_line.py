@@ -29,26 +29,37 @@ class Finished(NamedTuple):
     errors: str
 
 
+class _Stream(io.TextIOWrapper):
+    """A standard stream in memory."""
+
+    def __init__(self, content: bytes, *, is_terminal: bool) -> None:
+        super().__init__(io.BytesIO(content), encoding="utf-8", write_through=True)
+        self._is_terminal = is_terminal
+
+    def isatty(self) -> bool:
+        return self._is_terminal
+
+    def content(self) -> str:
+        return self.buffer.getvalue().decode()
+
+
 def call_todo(
     folder: Path, *arguments: str, given: str = "", is_terminal: bool = False, **settings: str
 ) -> Finished:
     """Run `todo` in this process, which saves the 0.7 s of CPU that a process costs.
 
-    A surrogate in `given` is a byte that is not UTF-8. `is_terminal` is what standard input says of itself.
+    A surrogate in `given` is a byte that is not UTF-8. `is_terminal` is what the streams say of themselves.
     """
-    stdin, stdout, stderr = (
-        io.TextIOWrapper(io.BytesIO(content), encoding="utf-8", write_through=True)
-        for content in (given.encode(errors="surrogateescape"), b"", b"")
-    )
+    contents = {"stdin": given.encode(errors="surrogateescape"), "stdout": b"", "stderr": b""}
+    streams = {name: _Stream(content, is_terminal=is_terminal) for name, content in contents.items()}
     with (
         contextlib.chdir(folder),
         patch.dict(os.environ, settings, clear=True),
-        patch.object(stdin, "isatty", lambda: is_terminal),
-        patch.multiple(sys, argv=["todo", *arguments], stdin=stdin, stdout=stdout, stderr=stderr),
+        patch.multiple(sys, argv=["todo", *arguments], **streams),
         _log_restored(),
     ):
         status = _status_of_main()
-    return Finished(status, *(stream.buffer.getvalue().decode() for stream in (stdout, stderr)))
+    return Finished(status, streams["stdout"].content(), streams["stderr"].content())
 
 
 def _status_of_main() -> int:
