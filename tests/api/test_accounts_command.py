@@ -133,12 +133,14 @@ def test_removed_account_can_neither_log_in_nor_write(
     account_server: Server, accounts: httpx.Client, folder: Path
 ):
     settings = settings_of(account_server)
-    user_id = call_todo(folder, "user", "add", "gone@example.com", given=PASSWORD, **settings).output.strip()
-    removed = User(accounts, user_id, log_in(accounts, "gone@example.com").json()["access_token"])
+    user_id = call_todo(
+        folder, "user", "add", "leaving@example.com", given=PASSWORD, **settings
+    ).output.strip()
+    removed = User(accounts, user_id, log_in(accounts, "leaving@example.com").json()["access_token"])
     removed.create_task()
-    ended = call_todo(folder, "user", "remove", "GONE@example.com", "--yes", **settings)
+    ended = call_todo(folder, "user", "remove", "LEAVING@example.com", "--yes", **settings)
     assert ended.output == f"removed {user_id} with 1 task\n"
-    assert log_in(accounts, "gone@example.com").status_code == 401
+    assert log_in(accounts, "leaving@example.com").status_code == 401
     assert removed.get().json() == []
     assert removed.post({"title": "Still here?"}).status_code == 401
     assert call_todo(folder, "user", "remove", user_id, "--yes", **settings).status == 1

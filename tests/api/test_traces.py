@@ -35,7 +35,7 @@ def issuer_port() -> int:
 
 @pytest.fixture(scope="module")
 def server(issuer_port: int, folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server whose issuer is not up yet. The query of its JWKS_URL is a secret."""
+    """A server that starts before its issuer. The query of its JWKS_URL is a secret."""
     with run_server(
         folder,
         DATABASE_URL=f"sqlite:///{tmp_path_factory.mktemp('traces') / 'todo.db'}",

@@ -112,7 +112,7 @@ def is_live(server: Server) -> bool:
 
 @pytest.fixture(scope="module")
 def early(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    """Servers whose database is not up yet: the folder is missing, or nothing listens on the port.
+    """Servers that start before their database: the folder is missing, or nothing listens on the port.
 
     Started together, because each waits 5 s for its database before it serves without. The second one has no
     Redis either.

@@ -100,7 +100,7 @@ def start_todo(folder: Path, *arguments: str, **settings: str) -> subprocess.Pop
 
 
 class Terminal:
-    """`todo` at a terminal, which shows its output and echoes what is typed unless told not to."""
+    """`todo` as a process at a terminal. `shown` is what the terminal shows, echoed keys included."""
 
     def __init__(self, folder: Path, *arguments: str, **settings: str) -> None:
         self.shown = ""

@@ -55,7 +55,7 @@ def frontend(shared: Shared, folder: Path) -> Iterator[Frontend]:
 
 @pytest.fixture(scope="module")
 def todo(frontend: Frontend, shared: Shared, folder: Path) -> Iterator[httpx.Client]:
-    """A todo backend whose migrations run after Better Auth's. They leave the table as it was."""
+    """A todo backend that migrates after Better Auth. Its migrations leave the table as it was."""
     frontend.visitor()
     before = shared.users_table()
     with (

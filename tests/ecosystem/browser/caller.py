@@ -26,7 +26,7 @@ class Readable(NamedTuple):
 
 
 class Caller:
-    """A user of Better Auth whose token a page has."""
+    """A user of Better Auth. The page has a token of theirs."""
 
     def __init__(self, page: Page, server: Server, visitor: Visitor) -> None:
         self.page = page

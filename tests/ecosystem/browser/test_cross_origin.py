@@ -1,4 +1,4 @@
-"""A page of another origin in a real browser: Better Auth's, whose users have their tasks here.
+"""A page of another origin in a real browser: a page of Better Auth, where users have their tasks here.
 
 The CORS headers of the responses decide what the page can send and read (Fetch, CORS protocol).
 """
