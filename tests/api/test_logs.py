@@ -1,8 +1,8 @@
-"""The log: one JSON line for each request, and nothing in it of what people sent."""
+"""The log: one JSON line for each request, in UTC, without anything that a client sent."""
 
 import json
-import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,6 +10,8 @@ import httpx
 import pytest
 from sqlalchemy import text
 
+from tests.support.databases import on_sqlite
+from tests.support.raw_http import exchange
 from tests.support.server import Server, run_server
 from tests.support.users import User, sign_token
 
@@ -27,15 +29,15 @@ JSON = {"Content-Type": "application/json"}
 
 
 class Exchange(NamedTuple):
-    """An answer, and what the log should say of it."""
+    """A response, and the operation and the user that the log should name."""
 
-    answer: httpx.Response
+    response: httpx.Response
     operation: str
     user: Any = None
 
 
-class Played(NamedTuple):
-    """Good and bad requests, the token that they were sent with, and the log after them."""
+class Recording(NamedTuple):
+    """Accepted and rejected requests, the token that they were sent with, and the log after them."""
 
     exchanges: list[Exchange]
     token: str
@@ -47,23 +49,24 @@ class Played(NamedTuple):
 
 
 @pytest.fixture(scope="module")
-def played(new_database: Callable[[], str], folder: Path) -> Played:
-    """At the level that says most, and on both databases, whose drivers word their errors differently."""
-    settings = {"DATABASE_URL": new_database(), "LOG_LEVEL": "DEBUG"}
+def recording(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    """At the most verbose level, and in a time zone that is not UTC."""
+    url = f"sqlite:///{tmp_path_factory.mktemp('logs') / 'todo.db'}"
     with (
-        run_server(folder, **settings) as server,
+        run_server(folder, DATABASE_URL=url, LOG_LEVEL="DEBUG", TZ="JST-9") as server,
         httpx.Client(base_url=server.url, headers=HEADERS, timeout=20) as http,
     ):
-        exchanges = accounts(http)
-        session = exchanges[-1].answer.json()
+        exchanges = [*call_accounts(http)]
+        session = exchanges[-1].response.json()
         ada = User(http, session["user"]["id"], session["access_token"])
-        exchanges += [*tasks(ada), *strangers(http, ada), broken(server, ada)]
-        raw(server, f"{CANARY.upper()} /{CANARY} HTTP/7.7\r\n{CANARY}\r\n\r\n")
-    return Played(exchanges, session["access_token"], server.log)
+        exchanges += [*call_tasks(ada), *call_without_access(http, ada), fail(server, ada)]
+        request = f"{CANARY.upper()} /{CANARY} HTTP/7.7\r\n{CANARY}\r\n\r\n"
+        assert exchange(server.url, request.encode()).status == 400
+    return Recording(exchanges, session["access_token"], server.log)
 
 
-def accounts(http: httpx.Client) -> list[Exchange]:
-    """Sign-ups and logins, of which the last succeeds."""
+def call_accounts(http: httpx.Client) -> Iterator[Exchange]:
+    """Sign up and log in. Only the last login succeeds."""
     bodies: list[tuple[str, dict[str, Any]]] = [
         ("signup", CREDENTIALS),
         ("signup", CREDENTIALS),
@@ -73,29 +76,30 @@ def accounts(http: httpx.Client) -> list[Exchange]:
         ("login", {"email": f"no-{EMAIL}", "password": CANARY}),
         ("login", CREDENTIALS),
     ]
-    return [Exchange(http.post(f"/api/auth/{name}", json=body), f"auth.{name}") for name, body in bodies]
+    for name, body in bodies:
+        yield Exchange(http.post(f"/api/auth/{name}", json=body), f"auth.{name}")
 
 
-def tasks(ada: User) -> Iterator[Exchange]:
-    """What someone signed in may send, well made or not."""
-    yield Exchange(ada.post(TASK), "tasks.create", ada.id)
-    yield Exchange(ada.post({"title": CANARY * 40}), "tasks.create", ada.id)
-    yield Exchange(ada.post({"title": CANARY * 20_000}), "tasks.create", ada.id)
-    yield Exchange(ada.request("POST", content=f'{{"{CANARY}', headers=JSON), "tasks.create", ada.id)
-    yield Exchange(
-        ada.request("POST", content=CANARY, headers={"Content-Type": f"text/{CANARY}"}),
-        "tasks.create",
-        ada.id,
-    )
-    yield Exchange(ada.get(), "tasks.list", ada.id)
-    yield Exchange(ada.get(cursor=CANARY), "tasks.list", ada.id)
-    yield Exchange(ada.get(**{CANARY: CANARY}), "tasks.list", ada.id)
-    yield Exchange(ada.patch("/1", {"title": CANARY}), "tasks.patch", ada.id)
-    yield Exchange(ada.delete("/999"), "tasks.delete", ada.id)
+def call_tasks(ada: User) -> Iterator[Exchange]:
+    """Send what a user may send, well formed or not."""
+    media_type = {"Content-Type": f"text/{CANARY}"}
+    for response, operation in (
+        (ada.post(TASK), "create"),
+        (ada.post({"title": CANARY * 40}), "create"),
+        (ada.post({"title": CANARY * 20_000}), "create"),
+        (ada.request("POST", content=f'{{"{CANARY}', headers=JSON), "create"),
+        (ada.request("POST", content=CANARY, headers=media_type), "create"),
+        (ada.get(), "list"),
+        (ada.get(cursor=CANARY), "list"),
+        (ada.get(**{CANARY: CANARY}), "list"),
+        (ada.patch("/1", {"title": CANARY}), "patch"),
+        (ada.delete("/999"), "delete"),
+    ):
+        yield Exchange(response, f"tasks.{operation}", ada.id)
 
 
-def strangers(http: httpx.Client, ada: User) -> Iterator[Exchange]:
-    """What is refused before it is known whose it is, and what is nobody's."""
+def call_without_access(http: httpx.Client, ada: User) -> Iterator[Exchange]:
+    """Send what is rejected before the user is known, and what belongs to no user."""
     yield Exchange(http.get("/health/ready"), "service.ready")
     yield Exchange(http.get(ada.tasks), "tasks.list")
     yield Exchange(http.get(ada.tasks, headers={"Authorization": f"Bearer {CANARY}"}), "tasks.list")
@@ -107,65 +111,54 @@ def strangers(http: httpx.Client, ada: User) -> Iterator[Exchange]:
     yield Exchange(http.request("PURGE", ada.tasks, headers=ada.headers), "none")
 
 
-def broken(server: Server, ada: User) -> Exchange:
-    """A failure of the server itself, with its traceback: a rule of its database unknown to it."""
+def fail(server: Server, ada: User) -> Exchange:
+    """Make the server fail by a constraint that it does not know."""
     with server.database() as connection:
         connection.execute(text("DELETE FROM tasks"))
         connection.execute(text("CREATE UNIQUE INDEX one_task_each ON tasks (user_id)"))
     ada.post(TASK)
-    answer = ada.post(TASK)
-    assert answer.status_code == 500
-    return Exchange(answer, "tasks.create", ada.id)
+    return Exchange(ada.post(TASK), "tasks.create", ada.id)
 
 
-def raw(server: Server, request: str) -> None:
-    """Send what no HTTP library would."""
-    with socket.create_connection(("127.0.0.1", int(server.settings["PORT"])), timeout=5) as connection:
-        connection.sendall(request.encode())
-        assert connection.recv(4096).startswith(b"HTTP/1.1 400")
-
-
-def test_requests_were_good_and_bad(played: Played):
-    statuses = {exchange.answer.status_code for exchange in played.exchanges}
+def test_recording_has_every_kind_of_response(recording: Recording):
+    statuses = {exchange.response.status_code for exchange in recording.exchanges}
     assert statuses == {200, 201, 400, 401, 403, 404, 405, 409, 413, 415, 422, 500}
 
 
-def test_every_request_is_one_line(played: Played):
-    logged = [line["request_id"] for line in played.lines if line["event"] == "request"]
-    for exchange in played.exchanges:
-        assert logged.count(exchange.answer.headers["x-request-id"]) == 1
-
-
-def test_line_says_who_asked_for_what_and_what_came_of_it(played: Played):
-    lines = {line["request_id"]: line for line in played.lines if line["event"] == "request"}
-    for answer, operation, user in played.exchanges:
-        line = lines[answer.headers["x-request-id"]]
+def test_every_request_has_one_line_with_its_operation_status_and_user(recording: Recording):
+    lines = [line for line in recording.lines if line["event"] == "request"]
+    for response, operation, user in recording.exchanges:
+        [line] = [line for line in lines if line["request_id"] == response.headers["x-request-id"]]
         assert line["operation"] == operation
-        assert line["method"] == (answer.request.method if operation != "none" else "other")
-        assert line["status"] == answer.status_code
+        assert line["method"] == (response.request.method if operation != "none" else "other")
+        assert line["status"] == response.status_code
         assert 0 < line["duration_ms"] < 20_000
         assert line["user"] == user
 
 
-def test_failure_of_the_server_is_logged_under_its_request(played: Played):
-    [failure] = [line for line in played.lines if line["level"] == "error"]
-    assert failure["request_id"] == played.exchanges[-1].answer.headers["x-request-id"]
-    assert "Traceback" in failure["exception"]
+def test_unexpected_error_is_logged_with_its_request_and_a_traceback(recording: Recording):
+    [error] = [line for line in recording.lines if line["level"] == "error"]
+    assert error["request_id"] == recording.exchanges[-1].response.headers["x-request-id"]
+    assert "Traceback" in error["exception"]
 
 
-def test_nothing_that_was_sent_is_in_the_log(played: Played):
-    assert CANARY not in played.log.lower()
+def test_every_line_has_its_time_in_utc_whatever_the_time_zone(recording: Recording):
+    now = datetime.now(UTC)
+    ages_s = {(now - datetime.fromisoformat(line["time"])).total_seconds() for line in recording.lines}
+    assert all(line["time"].endswith("Z") for line in recording.lines)
+    assert min(ages_s) >= -1
+    assert max(ages_s) < 600
 
 
-@pytest.mark.parametrize("part", ["header", "payload", "signature"])
-def test_no_part_of_a_token_is_in_the_log(played: Played, part: str):
-    parts = dict(zip(("header", "payload", "signature"), played.token.split("."), strict=True))
-    assert parts[part] not in played.log
+def test_nothing_that_was_sent_is_in_the_log(recording: Recording):
+    assert CANARY not in recording.log.lower()
+    assert [part for part in recording.token.split(".") if part in recording.log] == []
 
 
+@on_sqlite
 def test_claims_of_an_outside_token_are_not_in_the_log(secret_server: Server, http: httpx.Client):
     ada = User(http, "ada-in-the-log", sign_token("ada-in-the-log", email=EMAIL, name=CANARY))
     ada.create_task()
-    ada.get()  # once it is answered, the line of the request before it is written
+    ada.get()  # its response comes after the log line of the request before
     assert ada.id in secret_server.log
     assert CANARY not in secret_server.log

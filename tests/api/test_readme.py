@@ -1,66 +1,45 @@
-"""The README's own commands do what it says."""
+"""The commands of the README do what it says."""
 
-import os
 import re
+import shlex
 import subprocess
 from pathlib import Path
 
-import pytest
-
+from tests.support.command_line import call_todo
+from tests.support.databases import on_sqlite
 from tests.support.server import ROOT, Server, find_free_port
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 
 def shell_block(heading: str) -> str:
-    """The first shell block under `heading`."""
+    """Return the first shell block under `heading`."""
     section = README.partition(f"## {heading}\n")[2]
-    block = re.search(r"```sh\n(.*?)```", section, re.DOTALL)
-    assert block is not None
-    return block[1]
+    return section.partition("```sh\n")[2].partition("```")[0]
 
 
-@pytest.fixture(scope="module")
-def first_task(account_server: Server) -> subprocess.CompletedProcess[str]:
-    """What the lines of "A first task" print, run as written but for the port."""
+@on_sqlite
+def test_first_task_is_created_in_four_lines(account_server: Server):
     script = shell_block("A first task").replace("http://127.0.0.1:8000", account_server.url)
-    return subprocess.run(
+    assert len(script.strip().splitlines()) == 4
+    ran = subprocess.run(
         ["bash", "-e"], input=script, capture_output=True, text=True, timeout=60, check=False
     )
-
-
-def test_first_task_is_created(first_task: subprocess.CompletedProcess[str]):
-    assert first_task.returncode == 0, first_task.stderr
-    assert "HTTP/1.1 201 Created" in first_task.stdout
-
-
-def test_first_task_is_given_back(first_task: subprocess.CompletedProcess[str]):
-    assert '"title":"Buy milk"' in first_task.stdout
-
-
-def test_first_task_takes_four_lines():
-    assert len(shell_block("A first task").strip().splitlines()) == 4
-
-
-def test_commands_for_whoever_runs_it_do_what_they_say(tmp_path: Path):
-    (tmp_path / "todo").symlink_to(ROOT / "todo")
-    script = "set -e\n./todo migrate\n" + shell_block("Running it").replace("remove", "remove --yes")
-    settings = {
-        "PATH": os.environ["PATH"],
-        "DATABASE_URL": "sqlite:///todo.db",
-        "PORT": str(find_free_port()),
-    }
-    ran = subprocess.run(
-        ["bash", "-c", script],
-        cwd=tmp_path,
-        env=settings,
-        input="three green parrots\n",
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
     assert ran.returncode == 0, ran.stderr
+    assert "HTTP/1.1 201 Created" in ran.stdout
+    assert '"title":"Buy milk"' in ran.stdout
+
+
+def test_commands_of_an_operator_succeed(tmp_path: Path):
+    assert call_todo(tmp_path, "migrate").status == 0
+    for line in shell_block("Running it").strip().splitlines():
+        _script, *arguments = shlex.split(line, comments=True)
+        is_removal = "remove" in arguments
+        given = "y\n" if is_removal else "three green parrots\n"
+        ended = call_todo(
+            tmp_path, *arguments, given=given, is_terminal=is_removal, PORT=str(find_free_port())
+        )
+        assert ended.status == 0, (line, ended)
     assert (tmp_path / "ada.jsonl").read_text(encoding="utf-8").startswith('{"type":"user"')
 
 

@@ -1,6 +1,14 @@
-"""Which databases a test runs on."""
+"""Which databases a test runs on, and access to one without a server."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
 
 import pytest
+
+from persistence.database import Database
+
+T = TypeVar("T")
 
 DATABASES = ("sqlite", "postgresql")
 
@@ -9,3 +17,16 @@ on_sqlite = pytest.mark.parametrize("database", ["sqlite"], indirect=True)
 
 on_postgresql = pytest.mark.parametrize("database", ["postgresql"], indirect=True)
 """Marks tests of what only PostgreSQL does."""
+
+
+def run_on(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
+    """Run `work` with the product's own access to the database at `url`, and return its result."""
+
+    async def run() -> T:
+        database = Database(url)
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(run())

@@ -1,4 +1,4 @@
-"""What a server counts, as Prometheus reads it."""
+"""Read GET /metrics as Prometheus does."""
 
 from collections.abc import Iterator
 
@@ -7,16 +7,23 @@ from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.samples import Sample
 
 
-def samples(http: httpx.Client) -> Iterator[Sample]:
-    """Everything that GET /metrics says."""
-    answer = http.get("/metrics")
-    assert answer.status_code == 200
-    for family in text_string_to_metric_families(answer.text):
+def parse_samples(text: str) -> Iterator[Sample]:
+    for family in text_string_to_metric_families(text):
         yield from family.samples
 
 
-def figure(http: httpx.Client, name: str, **labels: str) -> float:
-    """The sum of what is called so and has these labels. Fails when there is nothing of that name."""
-    found = [sample for sample in samples(http) if sample.name == name]
+def read_samples(http: httpx.Client) -> list[Sample]:
+    """Return every sample of the server."""
+    response = http.get("/metrics")
+    assert response.status_code == 200
+    return [*parse_samples(response.text)]
+
+
+def read_metric(http: httpx.Client, name: str, **labels: str) -> float:
+    """Return the sum of the samples with this name and these labels. Fail when no sample has the name."""
+    found = [sample for sample in read_samples(http) if sample.name == name]
     assert found, f"there is no {name}"
     return sum(sample.value for sample in found if labels.items() <= sample.labels.items())
+
+
+figure = read_metric  # the name that tests/faults still uses

@@ -1,27 +1,27 @@
-"""What everyone who is signed in can do, and what nobody can."""
+"""What every signed-in user can do, and what no other user can."""
 
 from tests.support.users import User
 
 
-def live_through_a_task(person: User) -> None:
-    """Every operation on a task, from its creation to its end."""
-    task = person.create_task("Buy milk", description="Two litres")
+def check_life_of_a_task(user: User) -> None:
+    """Use every operation on a task, from creation to deletion."""
+    task = user.create_task("Buy milk", description="Two litres")
     path = f"/{task['id']}"
-    assert task["user_id"] == person.id
-    assert person.get().json() == [task]
-    assert person.get(path).json() == task
-    assert person.put(path, {"title": "Buy oats"}).json()["title"] == "Buy oats"
-    assert person.patch(path, {"description": None}).json()["description"] is None
-    assert person.complete(task["id"]).json()["completed"] is True
-    assert person.delete(path).status_code == 204
-    assert person.get().json() == []
+    assert task["user_id"] == user.id
+    assert user.get().json() == [task]
+    assert user.get(path).json() == task
+    assert user.put(path, {"title": "Buy oats"}).json()["title"] == "Buy oats"
+    assert user.patch(path, {"description": None}).json()["description"] is None
+    assert user.complete(task["id"]).json()["completed"] is True
+    assert user.delete(path).status_code == 204
+    assert user.get().json() == []
 
 
-def see_nothing_of(owner: User, *, stranger: User) -> None:
-    """`stranger` reaches a task of `owner` neither by its path nor by its number."""
+def check_isolation(owner: User, *, other: User) -> None:
+    """Fail unless a task of `owner` is out of reach of `other`, by the owner's path and by its id."""
     path = f"/{owner.create_task()['id']}"
-    on_their_path = User(stranger.http, owner.id, stranger.headers["Authorization"].removeprefix("Bearer "))
-    assert [on_their_path.get().status_code, on_their_path.delete(path).status_code] == [403, 403]
-    assert [stranger.get(path).status_code, stranger.delete(path).status_code] == [404, 404]
-    assert stranger.get().json() == []
+    on_owners_path = User(other.http, owner.id, other.token)
+    assert [on_owners_path.get().status_code, on_owners_path.delete(path).status_code] == [403, 403]
+    assert [other.get(path).status_code, other.delete(path).status_code] == [404, 404]
+    assert other.get().json() == []
     assert owner.get(path).status_code == 200

@@ -1,4 +1,4 @@
-"""Runs a real Better Auth server, and the people who sign in there."""
+"""A real Better Auth server, and the users who sign up there."""
 
 import contextlib
 import itertools
@@ -6,7 +6,6 @@ import json
 import os
 import secrets
 import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,8 @@ from urllib.parse import unquote
 
 import httpx
 
-from tests.support.server import find_free_port
+from tests.support.programs import needed_node
+from tests.support.server import eventually, find_free_port
 from tests.support.users import SECRET, User
 
 HERE = Path(__file__).parent
@@ -24,36 +24,37 @@ _numbers = itertools.count(1)
 
 
 class Visitor:
-    """Someone signed up with a Better Auth server; `http` keeps their cookies."""
+    """A user who has signed up with a Better Auth server. `http` keeps their cookies."""
 
     def __init__(self, frontend: "Frontend", name: str, **fields: str) -> None:
-        # Better Auth asks for an Origin beside cookies, as a browser sends it.
-        self.http = httpx.Client(base_url=frontend.url, headers={"Origin": frontend.origin}, timeout=20)
+        # Better Auth needs an Origin beside cookies, as a browser sends it.
+        self.http = httpx.Client(
+            base_url=frontend.url, headers={"Origin": frontend.origin}, timeout=20, verify=False
+        )
         self.credentials = {"email": f"{name}-{next(_numbers)}@example.com", "password": PASSWORD}
-        answer = self._post("sign-up/email", name=name, **self.credentials, **fields)
-        self.id: str = answer["user"]["id"]
+        response = self._post("sign-up/email", name=name, **self.credentials, **fields)
+        self.id: str = response["user"]["id"]
 
     def sign_in(self) -> str:
-        """The session's token: opaque, and Better Auth's own business."""
+        """Sign in again and return the token of the session, which only Better Auth can read."""
         return str(self._post("sign-in/email", **self.credentials)["token"])
 
     def token(self) -> str:
-        """A fresh token of the jwt plugin."""
+        """Return a new token of the jwt plugin."""
         return self._get_token("/api/auth/token")
 
     def shared_secret_token(self) -> str:
-        """A fresh token as the frontend's own route mints it with jose."""
+        """Return a new token of the frontend's own route, which signs with the shared secret."""
         return self._get_token("/api/token")
 
     def cookie(self, name: str) -> str:
-        """What the cookie holds, without the encoding of cookies."""
         return unquote(self.http.cookies[f"better-auth.{name}"])
 
     def delete_user(self) -> None:
         self._post("delete-user", password=PASSWORD)
 
-    def at(self, todo: httpx.Client, token: str | None = None) -> User:
-        """Them, calling the todo backend."""
+    def on(self, todo: httpx.Client, token: str | None = None) -> User:
+        """Return the same user as a user of the todo backend."""
         return User(todo, self.id, token or self.token())
 
     def _post(self, path: str, **body: str) -> dict[str, Any]:
@@ -65,23 +66,23 @@ class Visitor:
 
 @dataclass(frozen=True)
 class Frontend:
-    """A running Better Auth server: where it answers, and the origin it says it has."""
+    """A running Better Auth server: its URL, and the origin that it puts into tokens."""
 
     url: str
     origin: str
 
     def visitor(self, name: str = "ada", **fields: str) -> Visitor:
-        """Someone who has just signed up there."""
+        """Sign up a new user."""
         return Visitor(self, name, **fields)
 
     @property
     def as_issuer(self) -> dict[str, str]:
-        """The todo backend's settings for taking this server's tokens."""
+        """The settings of a todo backend that accepts the tokens of this server."""
         return as_issuer(self.url, self.origin)
 
 
 def as_issuer(url: str, origin: str | None = None) -> dict[str, str]:
-    """The same for a server that may not be running yet."""
+    """Return the same settings for a server that need not be running yet."""
     return {"JWKS_URL": f"{url}/api/auth/jwks"} | dict.fromkeys(("JWT_ISSUER", "JWT_AUDIENCE"), origin or url)
 
 
@@ -94,7 +95,7 @@ def better_auth(
     jwt_options: dict[str, Any] | None = None,
     **environment: str,
 ) -> Iterator[Frontend]:
-    """A Better Auth server that answers; its options as its own documentation has them."""
+    """Run a Better Auth server. Options are those of its own documentation."""
     url = f"http://127.0.0.1:{port or find_free_port()}"
     environment = {
         "PATH": os.environ["PATH"],
@@ -105,23 +106,22 @@ def better_auth(
         "JWT_OPTIONS": json.dumps(jwt_options or {}),
     } | environment
     log_file = folder / f"better-auth-{secrets.token_hex(4)}.log"
+    command = [needed_node(), "server.js"]
     with log_file.open("wb") as log:
-        process = subprocess.Popen(["node", "server.js"], cwd=HERE, env=environment, stdout=log, stderr=log)
+        process = subprocess.Popen(command, cwd=HERE, env=environment, stdout=log, stderr=log)
     try:
-        _wait_for(url, process, log_file)
+        if (
+            not eventually(lambda: _is_up(url) or process.poll() is not None, within_s=30)
+            or process.poll() is not None
+        ):
+            raise RuntimeError(f"Better Auth does not respond:\n{log_file.read_text(encoding='utf-8')}")
         yield Frontend(url, environment["BETTER_AUTH_URL"])
     finally:
         process.terminate()
         process.wait(timeout=10)
 
 
-def _wait_for(url: str, process: subprocess.Popen[bytes], log_file: Path) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/api/auth/ok", timeout=5).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.05)
-    raise RuntimeError(f"Better Auth does not answer:\n{log_file.read_text(encoding='utf-8')}")
+def _is_up(url: str) -> bool:
+    with contextlib.suppress(httpx.TransportError):
+        return httpx.get(f"{url}/api/auth/ok", timeout=5, verify=False).status_code == 200
+    return False

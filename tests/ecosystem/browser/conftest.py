@@ -1,4 +1,4 @@
-"""One browser for all, and a profile of its own for each test."""
+"""One browser for every test, and a profile of its own for each."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -25,7 +25,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
-    """Opens an empty page, of whatever size; fails the test when any of them has complained."""
+    """Open an empty page. The test fails when a page reports an error."""
     tabs: list[Tab] = []
 
     def new_tab(**options: Any) -> Tab:
@@ -37,4 +37,4 @@ def new_tab(browser: Browser) -> Iterator[Callable[..., Tab]]:
     yield new_tab
     for tab in tabs:
         tab.page.context.close()
-    assert [complaint for tab in tabs for complaint in tab.complaints] == []
+    assert [error for tab in tabs for error in tab.errors] == []

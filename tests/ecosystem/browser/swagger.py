@@ -1,4 +1,4 @@
-"""Swagger UI, used as a person uses it: by what is written on the page."""
+"""Use Swagger UI as a user does: by the texts on the page."""
 
 import json
 from pathlib import Path
@@ -10,7 +10,7 @@ from tests.ecosystem.browser.tab import Tab
 
 
 class Shown(NamedTuple):
-    """An answer as Swagger UI shows it."""
+    """A response as Swagger UI shows it."""
 
     status: int
     body: str
@@ -21,7 +21,7 @@ class Shown(NamedTuple):
 
 
 class Swagger:
-    """The page at /docs of a server, open in a tab."""
+    """The page at /docs of a server."""
 
     def __init__(self, tab: Tab, url: str) -> None:
         self.tab = tab
@@ -30,15 +30,18 @@ class Swagger:
         self.page.locator(".opblock").first.wait_for()
 
     def authorize(self, token: str) -> None:
-        """Give it a token, by its dialog."""
+        """Type a token into the dialog."""
         self.open_authorization()
         self.dialog.get_by_role("textbox").fill(token)
         self.dialog.get_by_role("button", name="Authorize").click()
-        self.dialog.get_by_role("button", name="Close", exact=True).click()
+        self.close_authorization()
 
     def open_authorization(self) -> None:
         self.page.get_by_role("button", name="Authorize", exact=True).first.click()
         self.dialog.wait_for()
+
+    def close_authorization(self) -> None:
+        self.dialog.get_by_role("button", name="Close", exact=True).click()
 
     @property
     def dialog(self) -> Locator:
@@ -48,59 +51,55 @@ class Swagger:
         """Unfold an operation."""
         tag, name = operation_id.split(".")
         panel = Panel(self.page.locator(f'[id="operations-{tag}-{tag}\\\\.{name}"]'))
-        panel.fold()
-        panel.button.wait_for()  # with it come the fields
+        panel.toggle()
+        panel.button.wait_for()  # the fields appear with it
         return panel
 
 
 class Panel:
-    """An operation, unfolded."""
+    """An unfolded operation."""
 
     def __init__(self, root: Locator) -> None:
         self.root = root
         self.body = root.locator("textarea.body-param__text")
         self.button = root.get_by_role("button", name="Execute")
-        self.answer = root.locator(".live-responses-table tr.response")
+        self.response = root.locator(".live-responses-table tr.response")
         self._typed: dict[str, object] = {}
 
-    def fold(self) -> None:
-        """Or unfold."""
+    def toggle(self) -> None:
+        """Fold or unfold the operation."""
         self.root.locator(".opblock-summary-control").click()
 
     def field(self, parameter: str) -> Locator:
         return self.root.get_by_placeholder(parameter, exact=True)
 
     def fill(self, parameters: dict[str, object]) -> None:
-        """Type these where it asks for them."""
+        """Type these parameters into the fields that the operation has."""
         for name, value in parameters.items():
             if self.field(name).count():
                 self.field(name).fill(str(value))
         self._typed = parameters
 
-    def fill_body(self, **members: object) -> None:
-        self.body.fill(json.dumps(members))
-
     def press(self) -> None:
-        """And again, where it was drawn anew since, with empty fields: it is, once, after opening."""
+        """Press Execute. Fill and press again when Swagger UI has drawn the fields anew, as it does once."""
         missing = self.root.locator(".validation-errors")
         self.button.click()
-        self.answer.or_(missing).first.wait_for()
+        self.response.or_(missing).first.wait_for()
         if missing.count():
             self.fill(self._typed)
             self.press()
 
     def execute(self) -> Shown:
-        """Press the button, and read the answer that is shown then."""
+        """Press Execute and return the response that is shown."""
         self.press()
-        answer = self.answer
-        status = answer.locator(".response-col_status").inner_text()
-        body = answer.locator(".highlight-code code")
-        lines = answer.locator(".headerline").all_inner_texts()
+        status = self.response.locator(".response-col_status").inner_text()
+        body = self.response.locator(".highlight-code code")
+        lines = self.response.locator(".headerline").all_inner_texts()
         headers = {name: value for name, _, value in (line.strip().partition(": ") for line in lines)}
         return Shown(int(status.split()[0]), body.inner_text() if body.count() else "", headers)
 
-    def picture(self, file: Path) -> None:
-        """Itself down to the answer, without the command for curl, which holds the token."""
+    def save_picture(self, file: Path) -> None:
+        """Save a picture down to the response, without the command for curl, which holds the token."""
         rest = ".curl-command, .request-url, .responses-table:not(.live-responses-table), h4:last-of-type"
         parts = self.root.locator(".responses-inner").locator(rest)
         parts.evaluate_all("parts => parts.forEach((part) => { part.style.display = 'none' })")

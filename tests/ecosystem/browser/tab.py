@@ -1,4 +1,4 @@
-"""A page of a real browser, with all that it asked for and all that it complained of."""
+"""A page of a real browser, with the requests that it sends and the errors that it reports."""
 
 from urllib.parse import urlsplit
 
@@ -10,44 +10,38 @@ PICTURES = ROOT / "test-output"
 
 
 class Tab:
-    """A page under watch from its first request on."""
+    """A page that is watched from its first request on."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.requests: list[Request] = []
-        self.complaints: list[str] = []
-        page.on("request", self._asked)
-        page.on("requestfailed", self._failed)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        page.on("console", self._said)
+        self.errors: list[str] = []
+        page.on("request", lambda sent: self.requests.append(sent))  # noqa: PLW0108 - Playwright marks it
+        page.on("requestfailed", lambda sent: self.errors.append(f"{sent.method} {sent.url}: {sent.failure}"))
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", self._note_message)
 
     @property
     def origins(self) -> set[str]:
-        """Everywhere it has sent a request to."""
+        """Every origin that the page has sent a request to."""
         parts = [urlsplit(request.url) for request in self.requests]
         return {f"{part.scheme}://{part.netloc}" for part in parts if part.scheme != "data"}
 
-    def take_complaints(self) -> str:
-        """What it complained of, for a test that is about just that."""
-        taken, self.complaints = self.complaints, []
+    def take_errors(self) -> str:
+        """Return and clear the errors, for a test that expects some."""
+        taken, self.errors = self.errors, []
         return "\n".join(taken)
 
-    def picture(self, name: str) -> None:
-        """What is in view, for people to look at."""
+    def save_picture(self, name: str) -> None:
+        """Save what is in view as test-output/`name`.png."""
         self.page.screenshot(path=PICTURES / f"{name}.png")
 
-    def _asked(self, request: Request) -> None:
-        self.requests.append(request)
-
-    def _failed(self, request: Request) -> None:
-        self.complaints.append(f"{request.method} {request.url}: {request.failure}")
-
-    def _said(self, message: ConsoleMessage) -> None:
-        if message.type in {"error", "warning"} and not _is_about_an_answer(message):
-            self.complaints.append(message.text)
+    def _note_message(self, message: ConsoleMessage) -> None:
+        if message.type in {"error", "warning"} and not _is_about_a_status(message):
+            self.errors.append(message.text)
 
 
-def _is_about_an_answer(message: ConsoleMessage) -> bool:
-    """Chromium calls every 4xx an error; of the API's, the test itself says which it wants."""
+def _is_about_a_status(message: ConsoleMessage) -> bool:
+    """Return whether Chromium reports a 4xx or 5xx of the API, which tests check themselves."""
     is_status = message.text.startswith("Failed to load resource: the server responded with a status of")
     return is_status and urlsplit(message.location["url"]).path.startswith("/api/")

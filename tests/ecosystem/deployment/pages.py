@@ -1,4 +1,4 @@
-"""The pages of deploy/, and the blocks of code in them."""
+"""The pages of deploy/, and the code blocks in them."""
 
 import re
 
@@ -8,12 +8,12 @@ DEPLOY = ROOT / "deploy"
 
 
 def blocks(page: str, language: str) -> list[str]:
-    """Every block of that language, as it is written."""
+    """Return every code block of that language."""
     text = (DEPLOY / page).read_text(encoding="utf-8")
     return re.findall(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
 
 
-def dotenvs(page: str) -> list[dict[str, str]]:
-    """The settings of each block that is a file of them."""
-    found = [block.splitlines() for block in blocks(page, "sh") if re.match(r"# .*\.?env\b", block)]
-    return [dict(line.split("=", 1) for line in lines if not line.startswith("#")) for lines in found]
+def settings_of(page: str) -> dict[str, str]:
+    """Return the settings of the only block that is an environment file."""
+    [block] = [block for block in blocks(page, "sh") if block.splitlines()[0].endswith(".env")]
+    return dict(line.split("=", 1) for line in block.splitlines()[1:])

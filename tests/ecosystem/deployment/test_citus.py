@@ -1,153 +1,148 @@
 """The schema and every statement keep the rules of Citus, so that deploy/citus.md can distribute the tables.
 
-https://docs.citusdata.com: what is unique in a distributed table contains the column it is distributed by;
-its foreign keys do too, or lead to a reference table; a statement that names the column goes to one machine.
+https://docs.citusdata.com: a unique index of a distributed table contains the column that distributes it; its
+foreign keys do too, or refer to a reference table; a statement that names the column runs on one machine.
 """
 
-import asyncio
-import importlib
-import pkgutil
+import itertools
 import re
 from collections.abc import Iterator
-from types import ModuleType
+from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
+import httpx
 import pytest
-from sqlalchemy import ClauseElement, Delete, Engine, Executable, Insert, Select, Update, inspect, text
-from sqlalchemy.sql import operators
-from sqlalchemy.sql.elements import BooleanClauseList
+from sqlalchemy import Engine, inspect, text
 
-import persistence
-from persistence import idempotency, schema
-from persistence.postgresql import PostgreSQL
-from tests.ecosystem.deployment.citus import with_database
+from app import create_app
+from persistence import schema
+from persistence.postgresql_pool import Connection
+from settings import Settings
 from tests.ecosystem.deployment.pages import blocks
+from tests.support.command_line import call_todo
+from tests.support.databases import run_on
 from tests.support.postgresql import new_database
 from tests.support.server import open_engine
+from tests.support.users import SECRET, User, sign_token
 
 COLUMN = "user_id"
-DISTRIBUTED = {"tasks", "idempotency_keys"}
+DISTRIBUTED = ("idempotency_keys", "tasks")
 REFERENCE = {"users"}
-FOR_EVERYONE = {idempotency._SWEEP}  # what nobody's request waits for
 STATEMENTS, SWEEP = blocks("citus.md", "sql")
 
 
 @pytest.fixture(scope="module")
-def engine(postgresql: str) -> Iterator[Engine]:
-    """A PostgreSQL that is migrated."""
+def url(postgresql: str) -> str:
+    """The URL of a migrated database."""
     url = new_database(postgresql)
-    asyncio.run(with_database(url, schema.upgrade))
+    run_on(url, schema.upgrade)
+    return url
+
+
+@pytest.fixture(scope="module")
+def engine(url: str) -> Iterator[Engine]:
     engine = open_engine(url)
     yield engine
     engine.dispose()
 
 
-@pytest.mark.parametrize("table", sorted(DISTRIBUTED))
-def test_whatever_is_unique_is_so_for_a_user(engine: Engine, table: str):
-    key = inspect(engine).get_pk_constraint(table)["constrained_columns"]
-    assert COLUMN in key
-    assert [columns for columns in unique(engine, table) if COLUMN not in columns] == []
-
-
-def unique(engine: Engine, table: str) -> list[Any]:
-    """The columns of each index that lets nothing in twice, but the primary key's."""
+def unique_indexes(engine: Engine, table: str) -> list[Any]:
+    """Return the columns of each unique index, without the primary key."""
     return [found["column_names"] for found in inspect(engine).get_indexes(table) if found["unique"]]
 
 
-def test_only_the_email_is_unique_across_users(engine: Engine):
-    assert unique(engine, "users") == [["email"]]
+def foreign_keys(engine: Engine) -> dict[str, Any]:
+    return {table: inspect(engine).get_foreign_keys(table) for table in inspect(engine).get_table_names()}
 
 
-def test_foreign_keys_lead_to_copies_on_every_machine(engine: Engine):
-    inspector = inspect(engine)
-    led_to = {
-        table: {key["referred_table"] for key in inspector.get_foreign_keys(table)}
-        for table in inspector.get_table_names()
+def test_primary_keys_and_unique_indexes_contain_the_user(engine: Engine):
+    for table in DISTRIBUTED:
+        assert COLUMN in inspect(engine).get_pk_constraint(table)["constrained_columns"]
+        assert [columns for columns in unique_indexes(engine, table) if COLUMN not in columns] == []
+    assert unique_indexes(engine, "users") == [["email"]]
+
+
+def test_foreign_keys_refer_to_the_reference_table(engine: Engine):
+    referred = {
+        table: {key["referred_table"] for key in keys} for table, keys in foreign_keys(engine).items()
     }
-    assert {table: to for table, to in led_to.items() if to} == dict.fromkeys(DISTRIBUTED, REFERENCE)
+    assert {table: to for table, to in referred.items() if to} == dict.fromkeys(DISTRIBUTED, REFERENCE)
 
 
-def test_every_table_has_its_place_on_the_page(engine: Engine):
-    distributed = dict(re.findall(r"create_distributed_table\('(\w+)', '(\w+)'", STATEMENTS))
-    assert distributed == dict.fromkeys(DISTRIBUTED, COLUMN)
+def test_page_distributes_every_table_and_leaves_the_schema_as_it_was(engine: Engine):
+    assert dict(re.findall(r"create_distributed_table\('(\w+)', '(\w+)'", STATEMENTS)) == dict.fromkeys(
+        DISTRIBUTED, COLUMN
+    )
     assert set(re.findall(r"create_reference_table\('(\w+)'\)", STATEMENTS)) == REFERENCE
-    left = {"signing_keys", "todo_schema_version"}
-    assert set(inspect(engine).get_table_names()) == DISTRIBUTED | REFERENCE | left
-
-
-def test_statements_of_the_page_leave_the_schema_as_it_was(engine: Engine):
-    def keys() -> list[Any]:
-        return [inspect(engine).get_foreign_keys(table) for table in sorted(DISTRIBUTED)]
-
-    before = keys()
-    assert all(before)
+    on_coordinator = {"signing_keys", "todo_schema_version"}
+    assert set(inspect(engine).get_table_names()) == {*DISTRIBUTED, *REFERENCE, *on_coordinator}
+    before = foreign_keys(engine)
     with engine.connect() as connection:
         for statement in STATEMENTS.split(";\n"):
-            if "create_" not in statement:  # Citus's own functions
+            if "create_" not in statement:  # functions of Citus
                 connection.execute(text(statement or "SELECT"))
         connection.execute(text(SWEEP))
-    assert keys() == before
+    assert foreign_keys(engine) == before
 
 
-def statements() -> dict[str, Executable]:
-    """Every statement of persistence/, by its module and name."""
-    modules = [
-        importlib.import_module(f"persistence.{module.name}")
-        for module in pkgutil.iter_modules(persistence.__path__)
-        if not module.ispkg
+@pytest.fixture(scope="module")
+def executed(url: str, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
+    """The SQL of all that the server and the commands execute on the distributed tables."""
+    statements: set[str] = set()
+    execute = Connection.execute
+
+    async def execute_and_record(self: Connection, query: str, *arguments: Any) -> Any:
+        statements.add(" ".join(query.split()))
+        return await execute(self, query, *arguments)
+
+    settings = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": SECRET}
+    with patch.object(Connection, "execute", execute_and_record):
+        with create_app(Settings.from_environment(settings)).test_client() as http:
+            use_every_operation(User(http, "ada", sign_token("ada")))
+        use_every_command(tmp_path_factory.mktemp("citus"), **settings)
+    return {sql for sql in statements if re.search(rf"\b({'|'.join(DISTRIBUTED)})\b", sql)}
+
+
+def use_every_operation(ada: User) -> None:
+    tasks = [ada.create_task(completed=number % 2 == 0) for number in range(4)]
+    assert ada.post_with_key("once").json() == ada.post_with_key("once").json()
+    for sort, order, status in itertools.product(
+        ("created", "updated", "title"), ("asc", "desc"), ("all", "pending")
+    ):
+        page = ada.get(sort=sort, order=order, status=status, limit=1)
+        assert ada.http.get(page.links["next"]["url"], headers=ada.headers).status_code == 200
+    path = f"/{tasks[0]['id']}"
+    responses: list[httpx.Response] = [
+        ada.get(path),
+        ada.put(path, {"title": "Buy oats"}),
+        ada.patch(path, {"title": "Buy tea"}),
+        ada.complete(tasks[0]["id"]),
+        ada.complete(tasks[0]["id"], json={"completed": True}),
+        ada.request("PATCH", path, json={"title": "Buy rice"}, headers={"If-Match": "*"}),
+        ada.request("DELETE", path, headers={"If-Match": ada.get(path).headers["etag"]}),
+        ada.delete(f"/{tasks[1]['id']}"),
     ]
-    return {f"{module.__name__}.{name}": found for module in modules for name, found in held_by(module)}
+    assert [response.status_code for response in responses if not response.is_success] == []
 
 
-def held_by(module: ModuleType) -> Iterator[tuple[str, Executable]]:
-    for name, held in vars(module).items():
-        if isinstance(held, Executable) and isinstance(held, ClauseElement):
-            yield name, held
-        elif isinstance(held, dict):
-            yield from ((f"{name}{key}", value) for key, value in held.items() if isinstance(value, Select))
+def use_every_command(folder: Path, **settings: str) -> None:
+    task = '{"title": "Buy milk"}\n'
+    assert call_todo(folder, "import", "ada", "--add", given=task, **settings).status == 0
+    assert call_todo(folder, "export", "ada", **settings).status == 0
+    assert call_todo(folder, "user", "remove", "ada", "--yes", **settings).status == 0
 
 
-def sql_of(statement: Any) -> str:
-    return " ".join(str(statement.compile(dialect=PostgreSQL.dialect)).split())
+def names_the_user(sql: str) -> bool:
+    return any(
+        sql.startswith(f"INSERT INTO {table} (user_id, ") or f" WHERE {table}.user_id = %(owner)s" in sql
+        for table in DISTRIBUTED
+    )
 
 
-ON_DISTRIBUTED = {
-    name: statement
-    for name, statement in statements().items()
-    if DISTRIBUTED.intersection(re.findall(r"\w+", sql_of(statement)))
-}
-
-
-def test_statements_are_found():
-    names = [name.partition(".")[2].partition("(")[0] for name in ON_DISTRIBUTED]
-    assert names.count("task_pages._STATEMENTS") == 24
-    for name in ("_INSERT", "_GET", "_UPDATE", "_COMPLETE", "_DELETE"):
-        assert f"tasks.{name}" in names
-    for name in ("_CLAIM", "_FIND", "_KEEP", "_SWEEP"):
-        assert f"idempotency.{name}" in names
-
-
-@pytest.mark.parametrize("name", ON_DISTRIBUTED)
-def test_statement_goes_to_the_machine_of_its_owner(name: str):
-    statement = ON_DISTRIBUTED[name]
-    if statement in FOR_EVERYONE:
-        assert isinstance(statement, Delete)
-    elif isinstance(statement, Insert):
-        assert re.match(r"INSERT INTO \w+ \(user_id, .*?\) VALUES \(%\(owner\)s", sql_of(statement))
-    else:
-        assert isinstance(statement, Select | Update | Delete)
-        [table] = {from_.name for from_ in froms_of(statement)}
-        assert f"{table}.user_id = :owner" in [str(found) for found in conditions(statement.whereclause)]
-
-
-def froms_of(statement: Any) -> list[Any]:
-    return statement.get_final_froms() if isinstance(statement, Select) else [statement.table]
-
-
-def conditions(clause: Any) -> Iterator[Any]:
-    """All that must hold, each by itself."""
-    if isinstance(clause, BooleanClauseList) and clause.operator is operators.and_:
-        for part in clause.clauses:
-            yield from conditions(part)
-    else:
-        yield clause
+def test_every_statement_except_the_sweep_names_the_user(executed: set[str]):
+    assert len([sql for sql in executed if "FROM tasks" in sql and "ORDER BY" in sql]) >= 24
+    [sweep] = [sql for sql in executed if not names_the_user(sql)]
+    assert sweep.startswith(
+        "DELETE FROM idempotency_keys WHERE (idempotency_keys.user_id, idempotency_keys.key)"
+    )
