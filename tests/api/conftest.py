@@ -1,20 +1,15 @@
 """Fixtures of the tests of the API."""
 
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
-from tests.support.ownership_matrix import Wall, standing
-from tests.support.server import run_server
-from tests.support.users import SECRET
+from tests.support.ownership_matrix import TwoUsers, two_users_on
+from tests.support.server import Server
 
 
 @pytest.fixture(scope="module")
-def wall(new_database: Callable[[], str], folder: Path) -> Iterator[Wall]:
-    """The wall between two people who have a server to themselves."""
-    with (
-        run_server(folder, DATABASE_URL=new_database(), BETTER_AUTH_SECRET=SECRET) as server,
-        standing(server) as wall,
-    ):
-        yield wall
+def two_users(secret_server: Server) -> Iterator[TwoUsers]:
+    """Ada and Bob of the ownership matrix, with two tasks each."""
+    with two_users_on(secret_server) as two_users:
+        yield two_users

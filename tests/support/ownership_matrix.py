@@ -1,28 +1,63 @@
-"""The wall between two people, tried by everyone at every place, with whatever trick a test names.
+"""The ownership matrix: who sends a request (SENDERS), where (PLACES), by which operation, and the result.
 
-What a try finds wrong is given as text: a status that is not the one expected, rows in the database that
-have changed and may not, words that came back and are another's.
+Failures are returned as text: a wrong status, a row in the database that must not change, a word in a
+response that the sender must not read.
 """
 
 import json
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
-from enum import Enum
 from typing import Any, NamedTuple
 
+import httpx
+import jwt
 from sqlalchemy import Connection, text
 
-from tests.support.contract_checks import Operation
-from tests.support.places import ADA, BOB, PEOPLE, PLACES, TOKENS, Place, places_for, success
+from tests.support.contract_checks import Operation, check_body, find_documented, operations
 from tests.support.raw_http import KeepAliveConnection, RawResponse
 from tests.support.server import Server
-from tests.support.users import MISSING
+from tests.support.users import MISSING, SECRET, sign_token
 
+OPERATIONS = [operation for operation in operations() if "{user_id}" in operation.path]
+HEADS = [operation._replace(method="HEAD") for operation in OPERATIONS if operation.method == "GET"]
+
+# k, i and s have look-alikes that become k, i and s without case: Kelvin sign, dotless i, long s.
+USERS = ADA, BOB = "ada-kis", "bob-kis"
 CANARIES = {ADA: "the-canary-of-ada-sings", BOB: "the-canary-of-bob-sings"}
+NO_TOKEN = "no token"
+_NOW = int(time.time())
+SENDERS: dict[str, str | None] = {
+    ADA: sign_token(ADA),
+    BOB: sign_token(BOB),
+    NO_TOKEN: None,
+    "an invalid token": "garbage",
+    "an expired token of Ada": sign_token(ADA, iat=_NOW - 7200, exp=_NOW - 3600),
+    "Ada's token of another issuer": jwt.encode({"sub": ADA, "exp": _NOW + 3600}, SECRET[::-1], "HS256"),
+}
+"""The token of each sender. The own path and tasks are Bob's for Bob, and Ada's for all others."""
 
 
-class Spot(NamedTuple):
-    """A place in names and numbers. `other` is the one of the two whose path it is not."""
+class Place(NamedTuple):
+    """A path and a task, and how a user with a valid token is rejected there; None: not at all."""
+
+    path_of: str
+    task_of: str
+    rejection: int | None
+
+
+PLACES = [
+    Place("own", "own", None),
+    Place("own", "other's", 404),
+    Place("own", "missing", 404),
+    Place("other's", "other's", 403),
+    Place("other's", "own", 403),
+    Place("other's", "missing", 403),
+]
+
+
+class Target(NamedTuple):
+    """A place in names and numbers. `user` is the user in the path, `other` the other one of the two."""
 
     operation: Operation
     user: str
@@ -30,152 +65,161 @@ class Spot(NamedTuple):
     other: str
     others_task: int
 
-    @property
-    def path(self) -> str:
-        return self.path_with()
-
-    def path_with(self, *, user: str | None = None, task: str | None = None) -> str:
-        user_id, task_id = self.user if user is None else user, self.task if task is None else task
-        return self.operation.path.format(user_id=user_id, task_id=task_id)
-
-
-class Reading(Enum):
-    """What the server is to take a request for, however it is dressed."""
-
-    PLAIN = "the request without the trick"
-    SOMEONE = "one for the path of someone else, who may not exist"
-    NO_TASK = "one for a task that there is not"
-    INVALID = "one that breaks the contract"
-    NOWHERE = "one for no path of the contract, which is not for the token to say"
-    UNREADABLE = "no HTTP, so there is no token to look at"
-
-    def status(self, who: str, operation: Operation, place: Place) -> int:
-        """What `who` gets there."""
-        if self in {Reading.NOWHERE, Reading.UNREADABLE}:
-            return 404 if self is Reading.NOWHERE else 400
-        if who not in PEOPLE:
-            return 401
-        if self is Reading.SOMEONE or place.path_of == "other's":
-            return 403
-        if self is Reading.INVALID:
-            return 400
-        return 404 if self is Reading.NO_TASK else place.refusal or success(operation)
+    def path(self, *, user: str | None = None, task: str | None = None) -> str:
+        """Return the path, with another spelling of the user's or the task's id if one is given."""
+        return self.operation.path.format(user_id=user or self.user, task_id=task or self.task)
 
 
 class Trick(NamedTuple):
-    """What the server is to take a request for, and how it differs from the plain one."""
+    """How requests differ from the plain ones. An invalid request is 400 instead of a success."""
 
-    reading: Reading
-    target: Callable[[Spot], str] = lambda spot: spot.path
-    headers: Callable[[Spot], dict[str, str]] = lambda _: {}
-    body: Callable[[Spot], Any] = lambda spot: spot.operation.body
+    headers: Callable[[Target], dict[str, str]] = lambda _: {}
+    query: Callable[[Target], str] = lambda _: ""
+    body: Callable[[Target], Any] = lambda target: target.operation.body
+    is_invalid: bool = False
 
 
+PLAIN = Trick()
 Rows = dict[tuple[str, int], dict[str, Any]]
-"""Every task in a database, by owner and id."""
+"""The tasks of both users, by owner and id."""
 
 
-class Wall:
-    """Ada and Bob with two tasks each, on a server of their own, and a way into its database."""
+def places_of(operation: Operation) -> list[Place]:
+    """Return the places of an operation: only two if its path names no task."""
+    has_task = "{task_id}" in operation.path
+    return [place for place in PLACES if has_task or place.path_of == place.task_of]
 
-    def __init__(self, line: KeepAliveConnection, connection: Connection) -> None:
-        self._line = line
-        self._connection = connection
-        for person in PEOPLE * 2:
-            task = {"title": CANARIES[person], "description": CANARIES[person]}
-            assert self._ask(person, "POST", f"/api/{person}/tasks", {}, task).status == 201
+
+class TwoUsers:
+    """Ada and Bob with two tasks each on a server, and a connection to its database."""
+
+    def __init__(self, http: KeepAliveConnection, database: Connection) -> None:
+        self._http = http
+        self._database = database
+        self._database.execute(_DELETE, _BOTH)
+        for user in USERS * 2:
+            task = {"title": CANARIES[user], "description": CANARIES[user]}
+            assert self.send(user, "POST", f"/api/{user}/tasks", body=task).status == 201
         self._rows = self._read_rows()
-        self._lists = self._read_lists()
-        self._first_task = dict(reversed(self._rows))
+        self.tasks = dict(reversed(self._rows))
+        """The first task of each user."""
 
-    def faults(self, operations: Iterable[Operation], trick: Trick) -> list[str]:
-        """What is wrong when everyone tries `trick` at every place of these."""
-        found = [
-            f"{who}, {place}: {fault}"
+    def find_failures(
+        self, operations: Iterable[Operation], senders: Iterable[str], places: Iterable[Place], trick: Trick
+    ) -> list[str]:
+        """Send every request of this part of the matrix and return what is wrong."""
+        return [
+            failure
             for operation in operations
-            for who in TOKENS
-            for place in places_for(who, operation)
-            for fault in self._try(who, operation, PLACES[place], trick)
+            for sender in senders
+            for place in places_of(operation)
+            if place in places
+            for failure in self._attempt(sender, operation, place, trick)
         ]
-        is_same = self._read_lists() == self._lists
-        return found if is_same else [*found, "the lists that the server gives have changed"]
 
-    def _try(self, who: str, operation: Operation, place: Place, trick: Trick) -> Iterator[str]:
-        spot = self._spot(who, operation, place)
-        target, headers, body = trick.target(spot), trick.headers(spot), trick.body(spot)
-        sent = f"{operation.method} {target} {headers or ''} {body or ''}"
-        expected = trick.reading.status(who, operation, place)
-        answer = self._ask(who, operation.method, target, headers, body)
-        if answer.status != expected:
-            yield f"{sent} gives {answer.status}, not {expected}"
-        yield from (f"{sent} gives away {words}" for words in _others_words(who, answer))
+    def _attempt(self, sender: str, operation: Operation, place: Place, trick: Trick) -> Iterator[str]:
+        target = self._target(sender, operation, place)
+        path, headers, body = target.path() + trick.query(target), trick.headers(target), trick.body(target)
+        sent = f"{sender}: {operation.method} {path} {headers or ''} {body or ''}"
+        expected = _expected_status(sender, operation, place, trick)
+        response = self.send(sender, operation.method, path, headers=headers, body=body)
+        if response.status == expected:
+            _check_by_contract(operation, target, response)
+        else:
+            yield f"{sent} is {response.status}, not {expected}"
+        yield from (f"{sent} returns {word}" for word in find_leaks(sender, response))
         rows = self._read_rows()
-        if not self._may_become(rows, spot, is_success=expected < 300):
-            yield f"{sent} changes {self._changed(rows)}"
+        if not self._may_become(rows, target, is_success=expected < 300):
+            yield f"{sent} changes {self._differences(rows)}"
         if rows != self._rows:
-            self._put_back()
+            self.restore()
 
-    def _spot(self, who: str, operation: Operation, place: Place) -> Spot:
-        """Where that is for `who`, and what is there."""
-        own, other = (BOB, ADA) if who == BOB else (ADA, BOB)
-        task = {"own": self._first_task[own], "other's": self._first_task[other], "missing": MISSING}
+    def _target(self, sender: str, operation: Operation, place: Place) -> Target:
+        own, other = (BOB, ADA) if sender == BOB else (ADA, BOB)
+        task = {"own": self.tasks[own], "other's": self.tasks[other], "missing": MISSING}
         user, not_user = (own, other) if place.path_of == "own" else (other, own)
-        return Spot(operation, user, task[place.task_of], not_user, self._first_task[not_user])
+        return Target(operation, user, task[place.task_of], not_user, self.tasks[not_user])
 
-    def _ask(self, who: str, method: str, target: str, headers: dict[str, str], body: Any) -> RawResponse:
+    def send(
+        self,
+        sender: str,
+        method: str,
+        path: str,
+        *,
+        headers: dict[str, str] | None = None,
+        body: Any = None,
+    ) -> RawResponse:
+        """Send the request with the token of the sender; bytes are sent as they are."""
         content = b"" if body is None else body if isinstance(body, bytes) else json.dumps(body).encode()
         fields = {"Host": "todo.example.com"}
-        if (bearer := TOKENS[who]) is not None:
-            fields["Authorization"] = f"Bearer {bearer}"
+        if (token := SENDERS[sender]) is not None:
+            fields["Authorization"] = f"Bearer {token}"
         if body is not None:
             fields |= {"Content-Type": "application/json", "Content-Length": str(len(content))}
-        lines = [f"{name}: {value}" for name, value in (fields | headers).items()]
-        head = "\r\n".join([f"{method} {target} HTTP/1.1", *lines, "", ""])
-        return self._line.exchange(head.encode("latin-1") + content)
+        lines = [f"{name}: {value}" for name, value in (fields | (headers or {})).items()]
+        head = "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""])
+        return self._http.exchange(head.encode("latin-1") + content)
 
-    def _may_become(self, rows: Rows, spot: Spot, *, is_success: bool) -> bool:
-        changed = self._changed(rows)
-        if not is_success or spot.operation.method in {"GET", "HEAD"}:
+    def _may_become(self, rows: Rows, target: Target, *, is_success: bool) -> bool:
+        changed = self._differences(rows)
+        if not is_success or target.operation.method in {"GET", "HEAD"}:
             return changed == []
-        if spot.operation.method == "POST":
-            return [owner for owner, _ in changed] == [spot.user] and rows.items() > self._rows.items()
-        return changed == [(spot.user, spot.task)]
+        if target.operation.method == "POST":
+            return [owner for owner, _ in changed] == [target.user] and rows.items() > self._rows.items()
+        return changed == [(target.user, target.task)]
 
-    def _changed(self, rows: Rows) -> list[tuple[str, int]]:
+    def changed_rows(self) -> list[tuple[str, int]]:
+        """Return the owner and the id of every task that is not what it was at first."""
+        return self._differences(self._read_rows())
+
+    def _differences(self, rows: Rows) -> list[tuple[str, int]]:
         return sorted(key for key in {*self._rows, *rows} if self._rows.get(key) != rows.get(key))
 
     def _read_rows(self) -> Rows:
-        rows = self._connection.execute(_READ_ROWS)
+        rows = self._database.execute(_SELECT, _BOTH)
         return {(row.user_id, row.id): dict(row._mapping) for row in rows}
 
-    def _read_lists(self) -> list[bytes]:
-        return [self._ask(person, "GET", f"/api/{person}/tasks", {}, None).body for person in PEOPLE]
-
-    def _put_back(self) -> None:
-        """Make the database what it was, so that the next try finds what it looks for."""
-        is_postgresql = self._connection.dialect.name == "postgresql"
-        insert = _INSERT.format(overriding="OVERRIDING SYSTEM VALUE" if is_postgresql else "")
-        self._connection.execute(text("DELETE FROM tasks"))
-        self._connection.execute(text(insert), [*self._rows.values()])
-
-
-_READ_ROWS = text("SELECT * FROM tasks ORDER BY id")
-_INSERT = (
-    "INSERT INTO tasks (user_id, id, title, description, completed, created_at, updated_at) {overriding}"
-    " VALUES (:user_id, :id, :title, :description, :completed, :created_at, :updated_at)"
-)
+    def restore(self) -> None:
+        """Make every row what it was at first, so that the next request finds the same tasks."""
+        columns = [*next(iter(self._rows.values()))]
+        overriding = "OVERRIDING SYSTEM VALUE" if self._database.dialect.name == "postgresql" else ""
+        values = ", ".join(f":{column}" for column in columns)
+        insert = f"INSERT INTO tasks ({', '.join(columns)}) {overriding} VALUES ({values})"
+        self._database.execute(_DELETE, _BOTH)
+        self._database.execute(text(insert), [*self._rows.values()])
 
 
-def _others_words(who: str, answer: RawResponse) -> list[str]:
-    """What came back that it may not: anything of another's, and one's own unless it is a success."""
-    received = f"{answer.head} {answer.body.decode(errors='replace')}"
-    is_success = answer.status is not None and answer.status < 300
-    words = [(person, word) for person in PEOPLE for word in (CANARIES[person], f'"user_id":"{person}"')]
-    return [word for person, word in words if word in received and not (is_success and person == who)]
+_BOTH = {"ada": ADA, "bob": BOB}
+_SELECT = text("SELECT * FROM tasks WHERE user_id IN (:ada, :bob) ORDER BY id")
+_DELETE = text("DELETE FROM tasks WHERE user_id IN (:ada, :bob)")
+
+
+def _expected_status(sender: str, operation: Operation, place: Place, trick: Trick) -> int:
+    if sender not in USERS:
+        return 401
+    if place.path_of == "other's":
+        return 403
+    return 400 if trick.is_invalid else place.rejection or operation.success
+
+
+def _check_by_contract(operation: Operation, target: Target, response: RawResponse) -> None:
+    documented = find_documented(operation.method, target.path(), str(response.status)) or {}
+    request = httpx.Request(operation.method, "http://todo.example.com")
+    content = response.body or None  # of HEAD: its Content-Length is that of GET
+    found = httpx.Response(response.status, headers=response.headers, content=content, request=request)
+    check_body(found, documented.get("content", {}))
+
+
+def find_leaks(sender: str, response: RawResponse) -> list[str]:
+    """Return the words that the sender must not read: another's, and their own unless it is a success."""
+    received = f"{response.head} {response.body.decode(errors='replace')}"
+    is_success = response.status is not None and response.status < 300
+    words = [(user, word) for user in USERS for word in (CANARIES[user], f'"user_id":"{user}"')]
+    return [word for user, word in words if word in received and not (is_success and user == sender)]
 
 
 @contextmanager
-def standing(server: Server) -> Iterator[Wall]:
-    """The wall between Ada and Bob on `server`, which has nobody else."""
-    with closing(KeepAliveConnection(server.url)) as line, server.database() as connection:
-        yield Wall(line, connection)
+def two_users_on(server: Server) -> Iterator[TwoUsers]:
+    """Create the tasks of Ada and Bob on `server`, in place of those that are there."""
+    with closing(KeepAliveConnection(server.url)) as http, server.database() as database:
+        yield TwoUsers(http, database)
