@@ -1,52 +1,47 @@
-"""What becomes of requests when connections to the database are short, wait, or have another time zone."""
+"""Connections to PostgreSQL: fewer than there are requests, and with a time zone of their own."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
+from datetime import UTC, datetime
 
 import psycopg
+from sqlalchemy import text
 
+from persistence import tasks, users
+from persistence.database import Database
+from persistence.postgresql_pool import MAX_CONNECTIONS
 from tests.support import postgresql as postgresql_server
-from tests.support.contract_checks import open_client
-from tests.support.server import Server, run_server
-from tests.support.users import SECRET, User, new_user
+from tests.support.databases import migrate, on_postgresql, run_on
+from tests.support.users import User
 
-AT_ONCE = 20  # more than there are connections
-
-
-@contextmanager
-def serving(folder: Path, database_url: str) -> Iterator[tuple[Server, User]]:
-    """A server of its own, and someone who has a task there."""
-    with (
-        run_server(folder, DATABASE_URL=database_url, BETTER_AUTH_SECRET=SECRET) as server,
-        open_client(server.url) as http,
-    ):
-        ada = new_user(http)
-        ada.create_task()
-        yield server, ada
+AT_ONCE = 2 * MAX_CONNECTIONS
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def all_at_once(ask: Callable[[], int]) -> set[int]:
+def send_at_once(send: Callable[[], bool]) -> set[bool]:
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        return {request.result() for request in [threads.submit(ask) for _ in range(AT_ONCE)]}
+        return {sent.result() for sent in [threads.submit(send) for _ in range(AT_ONCE)]}
 
 
-def test_more_requests_than_connections_wait_their_turn(postgresql: str, folder: Path):
-    with serving(folder, postgresql_server.new_database(postgresql)) as (_, ada):
-        for _ in range(10):
-            assert all_at_once(lambda: ada.create_task()["completed"]) == {False}
-        assert len(ada.get().json()) == 10 * AT_ONCE + 1
+@on_postgresql
+def test_more_requests_than_connections_wait_and_succeed(ada: User):
+    for _ in range(5):
+        assert send_at_once(lambda: ada.create_task()["completed"]) == {False}
+    assert len(ada.get().json()) == 5 * AT_ONCE
 
 
-def test_times_are_in_utc_whatever_zone_the_database_has(postgresql: str, folder: Path):
+def test_times_are_in_utc_in_a_database_with_another_time_zone(postgresql: str):
     url = postgresql_server.new_database(postgresql)
     with psycopg.connect(url, autocommit=True) as connection:
         [(name,)] = connection.execute("SELECT current_database()").fetchall()
         connection.execute(f"ALTER DATABASE {name} SET timezone TO 'Asia/Kolkata'")
-    with serving(folder, url) as (_, ada):
-        [task] = ada.get().json()
-        assert task["created_at"].endswith("Z")
-        assert abs(datetime.fromisoformat(task["created_at"]) - datetime.now(UTC)) < timedelta(minutes=1)
-        assert ada.get(sort="updated", limit=1).json() == [task]
+    migrate(url)
+
+    async def store_and_read(database: Database) -> tuple[str, datetime]:
+        zone = await database.fetch_one(text("SHOW timezone"), {})
+        await users.create(database, "ada", email="ada@example.com", password_hash="x", now=NOON)
+        new = await tasks.create(database, "ada", title="x", description=None, completed=False, now=NOON)
+        return zone[0], (await tasks.get(database, "ada", new.id)).created_at
+
+    zone, created_at = run_on(url, store_and_read)
+    assert (zone, created_at.isoformat()) == ("UTC", "2026-11-21T12:00:00+00:00")

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import pytest
 
+from persistence import schema
 from persistence.database import Database
 
 T = TypeVar("T")
@@ -30,3 +31,13 @@ def run_on(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(run())
+
+
+def migrate(url: str) -> None:
+    """Bring the database at `url` to the newest schema, and check that it has it."""
+
+    async def upgrade(database: Database) -> None:
+        await schema.upgrade(database)
+        await schema.check(database)
+
+    run_on(url, upgrade)
