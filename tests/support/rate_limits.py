@@ -1,52 +1,43 @@
-"""What tests of limits have in common: asking too often, and reading the refusal."""
+"""Send more requests than a rate limit allows, and check how they are rejected."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
 THREADS = 16
 
-Ask = Callable[[], httpx.Response]
+Send = Callable[[], httpx.Response]
 
 
-def asked(ask: Ask, times: int) -> list[int]:
-    """The statuses, one after the other."""
-    return [ask().status_code for _ in range(times)]
+def send_times(send: Send, times: int) -> list[int]:
+    """Send the request so often, and return the statuses."""
+    return [send().status_code for _ in range(times)]
 
 
-def answers_at_once(asks: list[Ask]) -> list[httpx.Response]:
-    """The answers to all of them, asked by THREADS."""
+def send_at_once(sends: Sequence[Send]) -> list[httpx.Response]:
+    """Send all requests by THREADS, and return the responses."""
     with ThreadPoolExecutor(THREADS) as threads:
-        return list(threads.map(lambda ask: ask(), asks))
+        return list(threads.map(lambda send: send(), sends))
 
 
-def asked_at_once(asks: list[Ask]) -> list[int]:
-    """Their statuses."""
-    return [answer.status_code for answer in answers_at_once(asks)]
-
-
-def is_refused(answer: httpx.Response) -> bool:
-    return answer.status_code == 429
-
-
-def first_refusal(ask: Ask, within: int = 50) -> httpx.Response:
-    """The first answer that is 429, wherever in a window the asking begins."""
+def send_until_rejected(send: Send, within: int = 50) -> httpx.Response:
+    """Send the request until it is 429, wherever in a window it begins. Return that response."""
     for _ in range(within):
-        if is_refused(answer := ask()):
-            return answer
-    raise AssertionError(f"{within} requests and no refusal")
+        if (response := send()).status_code == 429:
+            return response
+    raise AssertionError(f"none of {within} requests is rejected")
 
 
-def check_refusal(answer: httpx.Response, name: str, count: int, window_s: int) -> None:
-    """Fails unless it says all that a client needs to come back in time."""
-    assert is_refused(answer)
-    assert answer.headers["content-type"] == "application/problem+json"
-    assert answer.headers["ratelimit-policy"] == f'"{name}";q={count};w={window_s}'
-    spent = re.fullmatch(rf'"{name}";r=0;t=([0-9]+)', answer.headers["ratelimit"])
-    assert spent, answer.headers["ratelimit"]
-    assert spent[1] == answer.headers["retry-after"]
-    assert 1 <= int(spent[1]) <= window_s
-    if answer.request.method != "HEAD":
-        assert answer.json()["type"] == "urn:todo:problem:too-many-requests"
+def check_rejection(response: httpx.Response, name: str, count: int, window_s: int) -> None:
+    """Fail unless the response says which limit rejected the request, and when to send it again."""
+    assert response.status_code == 429
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.headers["ratelimit-policy"] == f'"{name}";q={count};w={window_s}'
+    remaining = re.fullmatch(rf'"{name}";r=0;t=([0-9]+)', response.headers["ratelimit"])
+    assert remaining, response.headers["ratelimit"]
+    assert remaining[1] == response.headers["retry-after"]
+    assert 1 <= int(remaining[1]) <= window_s
+    if response.request.method != "HEAD":
+        assert response.json()["type"] == "urn:todo:problem:too-many-requests"
