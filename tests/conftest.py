@@ -27,16 +27,21 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests on the database that `--database` leaves out."""
+    """Deselect the tests on the database that `--database` leaves out.
+
+    Of parallel processes, one runs all tests on a database, so that each shared server is started once.
+    """
     only = config.getoption("--database")
     left_out = [item for item in items if only is not None and database_of(item.nodeid) not in {None, only}]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(database_of(item.nodeid) or item.path.name))
 
 
 def database_of(nodeid: str) -> str | None:
     """Return the database in the parameters of a test, None for a test without one."""
-    parameters = nodeid.partition("[")[2].rstrip("]").split("-")
+    parameters = nodeid.partition("[")[2].partition("]")[0].split("-")
     return next((database for database in DATABASES if database in parameters), None)
 
 

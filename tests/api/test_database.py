@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +16,6 @@ from persistence.idempotency import Answer
 from persistence.tables import metadata
 from persistence.tables import tasks as task_table
 from persistence.tables import users as user_table
-from tests.support.command_line import start_todo
 from tests.support.databases import migrate, on_sqlite, run_on
 from tests.support.server import open_engine
 
@@ -99,13 +97,6 @@ def test_upgrade_of_the_newest_schema_changes_nothing(engine: Engine, url: str):
     before = describe(engine), count_tasks(engine)
     migrate(url)
     assert (describe(engine), count_tasks(engine)) == before
-
-
-def test_upgrades_at_once_all_succeed(new_database: Callable[[], str], folder: Path):
-    url = new_database()
-    upgrades = [start_todo(folder, "migrate", DATABASE_URL=url) for _ in range(3)]
-    results = [(*upgrade.communicate(timeout=60), upgrade.returncode) for upgrade in upgrades]
-    assert [status for *_, status in results] == [0, 0, 0], results
 
 
 # The indexes.

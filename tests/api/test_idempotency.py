@@ -3,16 +3,13 @@
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from threading import Barrier
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.support.contract_checks import open_client
 from tests.support.databases import on_sqlite
-from tests.support.server import Server, find_free_port, run_server
 from tests.support.users import User, new_user
 
 CLIENTS = 16
@@ -196,14 +193,3 @@ def test_other_operations_ignore_the_key(ada: User):
             assert changed.json()["title"] == f"{method} {key}"
         assert ada.request("GET", headers=headers).status_code == 200
     assert ada.request("DELETE", path, headers={"Idempotency-Key": "one"}).status_code == 204
-
-
-def test_two_servers_on_one_database_share_the_keys(secret_server: Server, ada: User, folder: Path):
-    settings = secret_server.settings | {"PORT": str(find_free_port())}
-    with run_server(folder, **settings) as other, open_client(other.url) as http:
-        both = [ada, ada.on(http)]
-        assert is_same(post(both[1], "one"), post(both[0], "one"))
-        assert post(both[1], "one", {"title": "Buy oats"}).status_code == 422
-        responses = send_at_once(lambda which: post(both[which % 2], "two"), 8)
-        assert {(found.status_code, found.content) for found in responses} == {(201, responses[0].content)}
-        assert len(ada.get().json()) == 2

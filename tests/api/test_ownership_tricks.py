@@ -120,6 +120,7 @@ def test_no_query_names_another_owner(two_users: TwoUsers):
         assert two_users.find_failures(OPERATIONS, [ADA], TRIED_AT, trick) == []
 
 
+@on_sqlite
 def test_no_member_of_a_body_names_another_owner(two_users: TwoUsers):
     for members in MEMBERS.values():
 

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from tests.support.contract_checks import Operation, open_client
 from tests.support.databases import on_sqlite
+from tests.support.metrics_text import read_metric
 from tests.support.ownership_matrix import OPERATIONS
 from tests.support.rate_limits import THREADS, check_rejection, send_at_once, send_times, send_until_rejected
 from tests.support.server import Server, run_server
@@ -67,6 +68,13 @@ def get_with(user: User, token: str | None) -> httpx.Response:
 def test_rejection_names_the_limit_and_when_to_try_again(limited: User):
     check_rejection(limited.get(), "api", COUNT, 3600)
     check_rejection(limited.request("HEAD"), "api", COUNT, 3600)
+
+
+def test_rejections_are_counted_by_limit(http: httpx.Client, limited: User):
+    before = read_metric(http, "todo_rate_limit_refusals_total", limit="api")
+    assert send_times(limited.get, 2) == [429] * 2
+    assert read_metric(http, "todo_rate_limit_refusals_total", limit="api") == before + 2
+    assert read_metric(http, "todo_rate_limit_refusals_total", limit="login") == 0
 
 
 def test_every_operation_counts_and_is_rejected(http: httpx.Client):
