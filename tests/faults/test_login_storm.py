@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from tests.support.contract_checks import open_client
-from tests.support.metrics_text import figure
+from tests.support.metrics_text import read_metric
 from tests.support.raw_http import connect, read_response
 from tests.support.server import eventually, run_server
 from tests.support.users import User
@@ -117,8 +117,8 @@ def test_what_cannot_wait_is_told_in_time_when_to_come_back(weathered: Storm):
 
 def test_refusals_are_counted(weathered: Storm, unlimited: httpx.Client):
     refused = [login for login in weathered.logins if login.status == 503]
-    assert figure(unlimited, "todo_bcrypt_refusals_total") == len(refused) + 1  # and the late sign-up
-    assert figure(unlimited, "todo_bcrypt_running") == figure(unlimited, "todo_bcrypt_waiting") == 0
+    assert read_metric(unlimited, "todo_bcrypt_refusals_total") == len(refused) + 1  # and the late sign-up
+    assert read_metric(unlimited, "todo_bcrypt_running") == read_metric(unlimited, "todo_bcrypt_waiting") == 0
 
 
 def test_everyone_else_is_answered_meanwhile(weathered: Storm):

@@ -3,7 +3,7 @@
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,8 @@ import pytest
 
 from tests.support import redis_server as redis
 from tests.support.contract_checks import open_client
-from tests.support.metrics_text import figure
-from tests.support.rate_limits import THREADS, answers_at_once, asked, asked_at_once
+from tests.support.metrics_text import read_metric
+from tests.support.rate_limits import THREADS, Send, send_at_once, send_times
 from tests.support.redis_server import Redis
 from tests.support.server import Server, eventually, run_server, start_server, wait_until_live
 from tests.support.users import SECRET, User, new_user, sign_token
@@ -58,11 +58,16 @@ def at(http: httpx.Client, person: User) -> User:
     return User(http, person.id, sign_token(person.id))
 
 
+def statuses_at_once(sends: Sequence[Send]) -> list[int]:
+    """Send all requests at once and return the statuses, sorted."""
+    return sorted(response.status_code for response in send_at_once(sends))
+
+
 def is_counted_together(clients: list[httpx.Client]) -> bool:
     """Whether what one server counts of someone new holds at the other."""
     one, other = clients
     ada = new_user(one)
-    assert asked(ada.get, COUNT) == [200] * COUNT
+    assert send_times(ada.get, COUNT) == [200] * COUNT
     return at(other, ada).get().status_code == 429
 
 
@@ -73,8 +78,8 @@ def test_two_servers_share_the_count(clients: list[httpx.Client]):
 def test_exactly_so_many_pass_when_all_come_at_once_to_both(clients: list[httpx.Client], is_long: bool):
     for _ in range(50 if is_long else 5):
         ada = new_user(clients[0])
-        statuses = asked_at_once([at(http, ada).get for http in clients] * (AT_ONCE // 2))
-        assert sorted(statuses) == [200] * COUNT + [429] * (AT_ONCE - COUNT)
+        statuses = statuses_at_once([at(http, ada).get for http in clients] * (AT_ONCE // 2))
+        assert statuses == [200] * COUNT + [429] * (AT_ONCE - COUNT)
 
 
 def test_redis_forgets_what_is_over(store: Redis, clients: list[httpx.Client]):
@@ -126,9 +131,9 @@ def goes_on_alone(server: Server, http: httpx.Client) -> None:
     logged = len(server.log)
     first = [timed(new_user(http).get) for _ in range(3)]
     ada = new_user(http)
-    statuses = asked_at_once([ada.get] * AT_ONCE)
+    statuses = statuses_at_once([ada.get] * AT_ONCE)
     later = [timed(new_user(http).get) for _ in range(20)]
-    assert sorted(statuses) == [200] * COUNT + [429] * (AT_ONCE - COUNT)
+    assert statuses == [200] * COUNT + [429] * (AT_ONCE - COUNT)
     assert {status for status, _ in first + later} == {200}
     assert max(duration_s for _, duration_s in first + later) < ANSWERED_WITHIN_S
     assert statistics.median(duration_s for _, duration_s in later) < WITHOUT_A_WAIT_S
@@ -145,9 +150,9 @@ def test_each_server_counts_alone_while_redis_is_away_and_together_when_it_is_ba
     with away(store):
         goes_on_alone(servers[0], clients[0])
         assert not is_counted_together(clients)
-        assert figure(clients[0], "todo_rate_limit_storage_away") == 1
+        assert read_metric(clients[0], "todo_rate_limit_storage_away") == 1
     assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
-    assert figure(clients[0], "todo_rate_limit_storage_away") == 0
+    assert read_metric(clients[0], "todo_rate_limit_storage_away") == 0
     assert [server for server in servers if redis.PASSWORD in server.log] == []
 
 
@@ -158,7 +163,7 @@ def test_all_at_once_are_answered_in_time_in_the_moment_redis_goes(
     assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
     people = [new_user(clients[0]) for _ in range(AT_ONCE)]
     with away(store):
-        answers = answers_at_once([person.get for person in people])
+        answers = send_at_once([person.get for person in people])
     assert {answer.status_code for answer in answers} == {200}
     assert max(answer.elapsed.total_seconds() for answer in answers) < ANSWERED_WITHIN_S
 
@@ -176,7 +181,7 @@ def test_server_starts_without_its_redis_and_takes_it_when_it_comes(
             run_server(folder, **settings, **secret, RATE_LIMIT_STORAGE=store.url) as server,
             open_client(server.url) as http,
         ):
-            assert asked(new_user(http).get, COUNT + 1) == [200] * COUNT + [429]
+            assert send_times(new_user(http).get, COUNT + 1) == [200] * COUNT + [429]
             (store.thaw if is_frozen else store.start)()
             assert eventually(lambda: is_counted_there(store, http), COUNTED_AGAIN_WITHIN_S)
 
