@@ -16,7 +16,7 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin
  && install --directory --owner todo --group todo /data
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
-COPY app.py server.py settings.py ./
+COPY app.py settings.py ./
 COPY openapi/todo.yaml openapi/
 COPY cli/ cli/
 COPY contract/ contract/
@@ -24,6 +24,7 @@ COPY handlers/ handlers/
 COPY observability/ observability/
 COPY persistence/ persistence/
 COPY security/ security/
+COPY server/ server/
 # Now: the server may not write here, and would compile everything anew at each start.
 RUN python -m compileall -q .
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \

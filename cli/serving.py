@@ -2,9 +2,9 @@
 
 from argparse import Namespace
 
-import server
 from cli.failures import Failure
 from observability import logs, traces
+from server.run import serve
 from settings import Settings
 
 
@@ -13,4 +13,4 @@ def run(settings: Settings, _arguments: Namespace) -> None:
     if settings.otel_exporter_otlp_endpoint and not traces.can_be_sent():
         raise Failure("OTEL_EXPORTER_OTLP_ENDPOINT needs the packages of requirements-otel.lock")
     logs.configure(settings.log_level, with_colour=not settings.no_color)
-    server.run(settings)
+    serve(settings)

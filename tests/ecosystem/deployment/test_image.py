@@ -20,8 +20,8 @@ from tests.support import programs
 from tests.support.server import ROOT, Server, run_server
 
 COPIED = (
-    *("app.py", "server.py", "settings.py", "openapi/todo.yaml"),
-    *("cli", "contract", "handlers", "observability", "persistence", "security"),
+    *("app.py", "settings.py", "openapi/todo.yaml"),
+    *("cli", "contract", "handlers", "observability", "persistence", "security", "server"),
 )
 LINES = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
 

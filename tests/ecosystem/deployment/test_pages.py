@@ -12,7 +12,7 @@ import yaml
 
 from persistence import idempotency, postgresql, postgresql_pool
 from persistence.database import parse
-from server import GRACE_S, KEEP_ALIVE_S
+from server.run import GRACE_S, KEEP_ALIVE_S
 from settings import Settings
 from tests.ecosystem.deployment.pages import DEPLOY, blocks, settings_of
 from tests.support.contract_checks import CONTRACT

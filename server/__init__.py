@@ -1,0 +1,1 @@
+"""Run the app in uvicorn: its connections, its worker processes, startup and shutdown."""
