@@ -1,4 +1,7 @@
-"""Runs schemathesis against a running server as Ada, with Bob's tasks to be kept from her."""
+"""Run schemathesis against a running server as Ada, who must not see or change Bob's tasks.
+
+`find_gaps` says what a run has not proved: a run can also pass because every request was rejected.
+"""
 
 import json
 import os
@@ -10,15 +13,26 @@ from pathlib import Path
 
 import httpx
 
+from tests.support.contract_checks import operations
 from tests.support.server import ROOT, Server
 
 HERE = Path(__file__).parent
 CANARY = "bobs-canary-7f3a9c"
+OWN_CHECKS = {"nothing_of_bob_appears", "bob_cannot_repeat_it"}
+BUILT_IN_CHECKS = {
+    "not_a_server_error", "status_code_conformance", "content_type_conformance", "allow_header_conformance",
+    "response_headers_conformance", "response_schema_conformance", "missing_required_header", "ignored_auth",
+    "negative_data_rejection", "positive_data_acceptance", "unsupported_method", "use_after_free",
+    "ensure_resource_availability", "object_level_authorization",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Attack:
-    """What came of it. `successes` counts the 2xx answers by phase and `METHOD path`."""
+    """The result of a run. `successes` counts the 2xx responses by phase and `METHOD path`.
+
+    `held` is whether schemathesis found nothing.
+    """
 
     held: bool
     output: str
@@ -30,9 +44,32 @@ class Attack:
         return sum(count for (_, name), count in self.successes.items() if name == operation)
 
 
+def find_gaps(attacked: Attack, least: int) -> list[str]:
+    """Return what the run has not proved.
+
+    Each operation must have succeeded `least` times, or once when it has no input and so only one request.
+    Each operation that the contract links to must have succeeded after its link. Every check must have run.
+    """
+    needed = {
+        f"{operation.method} {operation.path}": least if operation.has_input else 1
+        for operation in operations()
+        if operation.id != "service.contract"  # schemathesis loads the contract from it and leaves it out
+    }
+    linked = ["POST /api/auth/login", *(name for name in needed if "{task_id}" in name)]
+    return [
+        *(
+            f"{name}: {attacked.successes_of(name)} successes, {count} needed"
+            for name, count in needed.items()
+            if attacked.successes_of(name) < count
+        ),
+        *(f"{name}: no success after a link" for name in linked if not attacked.successes["stateful", name]),
+        *(f"{name}: never checked" for name in (OWN_CHECKS | BUILT_IN_CHECKS) - attacked.checks),
+    ]
+
+
 @dataclass(frozen=True)
 class Account:
-    """Someone with an account on the server under attack."""
+    """A user with an account on the server under attack."""
 
     id: str
     token: str
@@ -44,7 +81,7 @@ class Account:
 
 
 def run(server: Server, folder: Path, *options: str, token: str | None = None) -> Attack:
-    """Attack `server` until schemathesis is done. `token` in place of Ada's, to see what is noticed."""
+    """Attack `server` until schemathesis ends, with `token` instead of Ada's if it is given."""
     with httpx.Client(base_url=server.url, timeout=20) as http:
         bob, ada = _account(http, "bob"), _account(http, "ada")
         for number in range(3):  # Bob's are the lowest ids, which boundary values hit
@@ -91,7 +128,7 @@ def _tasks(http: httpx.Client, person: Account) -> bytes:
 
 
 def _read(report: Path) -> tuple[Counter[tuple[str, str]], frozenset[str]]:
-    """The successes, and the names of the checks that were made."""
+    """Return the successes and the names of the checks that ran."""
     successes: Counter[tuple[str, str]] = Counter()
     checks: set[str] = set()
     for line in report.read_text(encoding="utf-8").splitlines():

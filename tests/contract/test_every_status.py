@@ -1,4 +1,4 @@
-"""Every status that the contract documents is really given, and given as documented."""
+"""Every status that the contract documents is returned, as documented."""
 
 import secrets
 import time
@@ -21,7 +21,7 @@ PLAIN = {"content": b"x", "headers": {"Content-Type": "text/plain"}}
 
 @dataclass(frozen=True)
 class World:
-    """The servers: with a shared secret and with accounts, each also without its database. And who asks."""
+    """Servers with a shared secret and with accounts, both also without a database, and a user."""
 
     server: Server
     ada: User
@@ -32,7 +32,7 @@ class World:
     credentials: dict[str, str]
     signed_up: httpx.Response
 
-    def ask(
+    def send(
         self,
         operation: Operation,
         *,
@@ -42,7 +42,7 @@ class World:
         token: dict[str, str] | None = None,
         **options: Any,
     ) -> httpx.Response:
-        """A request that succeeds, but for what is given."""
+        """Send a request that succeeds, except for the given parts."""
         is_on_accounts = operation.id.startswith("auth.")
         at = at or (self.accounts if is_on_accounts else self.ada.http)
         path = operation.path.format(
@@ -54,79 +54,79 @@ class World:
         return at.request(operation.method, path, headers=headers, **options)
 
 
-def asks_without_end(world: World, operation: Operation) -> httpx.Response:
+def send_without_end(world: World, operation: Operation) -> httpx.Response:
     def body() -> Iterator[bytes]:
         yield b"{"
         time.sleep(1.5)  # these servers wait a second
 
     at = world.accounts_away if operation.id.startswith("auth.") else world.away
-    return world.ask(operation, at=at, content=body(), headers={"Content-Type": "application/json"})
+    return world.send(operation, at=at, content=body(), headers={"Content-Type": "application/json"})
 
 
 Scenario = Callable[[World, Operation], httpx.Response]
 
 
-def asks_for_nothing_there(world: World, operation: Operation) -> httpx.Response:
+def send_to_nothing(world: World, operation: Operation) -> httpx.Response:
     if operation.id.startswith("auth."):
-        return world.ask(operation, at=world.ada.http)  # where an outside issuer signs the tokens
+        return world.send(operation, at=world.ada.http)  # where an outside issuer signs the tokens
     if "{task_id}" in operation.path:
-        return world.ask(operation, task_id=MISSING)
-    return world.ask(operation, user_id="a%2Fb")
+        return world.send(operation, task_id=MISSING)
+    return world.send(operation, user_id="a%2Fb")
 
 
-def asks_without_database(world: World, operation: Operation) -> httpx.Response:
+def send_without_database(world: World, operation: Operation) -> httpx.Response:
     at = world.accounts_away if operation.id.startswith("auth.") else world.away
-    return world.ask(operation, at=at)
+    return world.send(operation, at=at)
 
 
-def asks_twice(world: World, operation: Operation) -> httpx.Response:
-    world.ask(operation, at=world.limited)
-    return world.ask(operation, at=world.limited)
+def send_twice(world: World, operation: Operation) -> httpx.Response:
+    world.send(operation, at=world.limited)
+    return world.send(operation, at=world.limited)
 
 
-def asks_for_another_with_the_same_key(world: World, operation: Operation) -> httpx.Response:
-    world.ask(operation, headers={"Idempotency-Key": "other"})
-    return world.ask(operation, headers={"Idempotency-Key": "other"}, json={"title": "Buy bread"})
+def send_another_with_the_same_key(world: World, operation: Operation) -> httpx.Response:
+    world.send(operation, headers={"Idempotency-Key": "other"})
+    return world.send(operation, headers={"Idempotency-Key": "other"}, json={"title": "Buy bread"})
 
 
-def asks_while_the_first_is_under_way(world: World, operation: Operation) -> httpx.Response:
+def send_while_the_first_is_in_flight(world: World, operation: Operation) -> httpx.Response:
     claim = text(
         "INSERT INTO idempotency_keys (user_id, key, fingerprint, created_at)"
         " SELECT user_id, 'claimed', 'x', created_at FROM tasks WHERE id = :task_id"
     )
     with world.server.database() as connection:
         connection.execute(claim, {"task_id": world.ada.create_task()["id"]})
-    return world.ask(operation, headers={"Idempotency-Key": "claimed"})
+    return world.send(operation, headers={"Idempotency-Key": "claimed"})
 
 
 SCENARIOS: dict[str, Scenario] = {
-    "200": World.ask,
-    "201": World.ask,
-    "204": World.ask,
-    "304": lambda world, operation: world.ask(operation, headers={"If-None-Match": "*"}),
-    "400": lambda world, operation: world.ask(operation, params={"undeclared": "1"}),
-    "401": lambda world, operation: world.ask(operation, token={}),
-    "403": lambda world, operation: world.ask(operation, user_id="someone-else"),
-    "404": asks_for_nothing_there,
-    "408": asks_without_end,
-    "412": lambda world, operation: world.ask(operation, headers={"If-Match": '"999"'}),
-    "413": lambda world, operation: world.ask(operation, **TOO_LARGE),
-    "415": lambda world, operation: world.ask(operation, **PLAIN),
-    "429": asks_twice,
-    "431": lambda world, operation: world.ask(operation, headers={f"X-{n}": "x" for n in range(101)}),
-    "503": asks_without_database,
+    "200": World.send,
+    "201": World.send,
+    "204": World.send,
+    "304": lambda world, operation: world.send(operation, headers={"If-None-Match": "*"}),
+    "400": lambda world, operation: world.send(operation, params={"undeclared": "1"}),
+    "401": lambda world, operation: world.send(operation, token={}),
+    "403": lambda world, operation: world.send(operation, user_id="someone-else"),
+    "404": send_to_nothing,
+    "408": send_without_end,
+    "412": lambda world, operation: world.send(operation, headers={"If-Match": '"999"'}),
+    "413": lambda world, operation: world.send(operation, **TOO_LARGE),
+    "415": lambda world, operation: world.send(operation, **PLAIN),
+    "429": send_twice,
+    "431": lambda world, operation: world.send(operation, headers={f"X-{n}": "x" for n in range(101)}),
+    "503": send_without_database,
 }
 SPECIAL: dict[tuple[str, str], Scenario] = {
     ("auth.signup", "201"): lambda world, _: world.signed_up,
-    ("auth.signup", "409"): World.ask,
-    ("auth.signup", "422"): lambda world, operation: world.ask(
+    ("auth.signup", "409"): World.send,
+    ("auth.signup", "422"): lambda world, operation: world.send(
         operation, json=world.credentials | {"password": "password"}
     ),
-    ("auth.login", "401"): lambda world, operation: world.ask(
+    ("auth.login", "401"): lambda world, operation: world.send(
         operation, json=world.credentials | {"password": "three green pigeons"}
     ),
-    ("tasks.create", "409"): asks_while_the_first_is_under_way,
-    ("tasks.create", "422"): asks_for_another_with_the_same_key,
+    ("tasks.create", "409"): send_while_the_first_is_in_flight,
+    ("tasks.create", "422"): send_another_with_the_same_key,
 }
 DOCUMENTED = {
     (operation.id, status): operation for operation in operations() for status in operation.responses
@@ -135,7 +135,7 @@ DOCUMENTED = {
 
 @pytest.fixture(scope="session")
 def away(database: str, folder: Path) -> Iterator[tuple[httpx.Client, httpx.Client]]:
-    """Clients of two servers whose database is not there: with a shared secret, and with accounts."""
+    """Clients of two servers without a database: with a shared secret and with accounts."""
     url = {
         "sqlite": f"sqlite:///{folder / 'no-such-folder' / 'todo.db'}",
         "postgresql": "postgresql://127.0.0.1:1/none",
@@ -156,7 +156,7 @@ def away(database: str, folder: Path) -> Iterator[tuple[httpx.Client, httpx.Clie
 
 @pytest.fixture(scope="session")
 def limited(new_database: Callable[[], str], folder: Path) -> Iterator[httpx.Client]:
-    """A client of a server that lets each address and each user through once."""
+    """A client of a server that accepts one request from each address and user."""
     once = dict.fromkeys(("RATE_LIMIT_LOGIN", "RATE_LIMIT_SIGNUP", "RATE_LIMIT_API"), "1/day")
     once["RATE_LIMIT"] = "on"
     with (
@@ -181,13 +181,13 @@ def world(
 
 
 @pytest.mark.parametrize(("operation_id", "status"), DOCUMENTED)
-def test_documented_status_is_given_as_documented(world: World, operation_id: str, status: str):
+def test_documented_status_is_returned_as_documented(world: World, operation_id: str, status: str):
     operation = DOCUMENTED[operation_id, status]
     scenario = SPECIAL.get((operation_id, status)) or SCENARIOS.get(status)
-    assert scenario, f"{operation_id} documents {status}, and no scenario here gives it"
-    answer = scenario(world, operation)
-    assert answer.status_code == int(status), answer.text
-    check_response(answer)
+    assert scenario, f"{operation_id} documents {status}, and no scenario returns it"
+    response = scenario(world, operation)
+    assert response.status_code == int(status), response.text
+    check_response(response)
 
 
 def test_no_scenario_is_left_over():
