@@ -67,5 +67,5 @@ def app_from_environment() -> "AsyncApp":
     """Return the app of one worker process."""
     end_with_supervisor()
     settings = Settings.from_environment()
-    logs.configure(settings.log_level, with_colour=not settings.no_color)
+    logs.configure(settings.log_level, with_colour=not settings.no_color, is_queued=True)
     return create_app(settings)
