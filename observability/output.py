@@ -11,7 +11,7 @@ from select import PIPE_BUF
 
 from prometheus_client import Counter
 
-MAX_QUEUED_BYTES = 4 * 1024 * 1024  # about 13 000 requests; bytes, because a traceback is 30 times as long
+MAX_QUEUED_BYTES = 4 * 1024 * 1024  # about 18 000 requests; bytes, because a traceback is 30 times as long
 DRAIN_S = 1  # of the 8 s after SIGTERM, twice: a worker process and its supervisor, one after the other
 PAUSE_S = 0.01  # between batches: waking the thread for each request costs 30 to 55 µs of its 150 to 180
 
