@@ -39,7 +39,7 @@ VOLUME /data
 EXPOSE 8000
 # Whether it lives, not whether it is ready: a database that is away is no reason to start the API anew.
 # And never through a proxy, which HTTP_PROXY would ask for even here.
-HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --start-interval=1s --retries=3 \
+HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['PORT'] + '/health/live')"]
 # A list, so that no shell stands between `docker stop` and the server.
 CMD ["python", "-m", "cli", "serve"]

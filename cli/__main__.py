@@ -1,7 +1,12 @@
 """`python -m cli`: runs the command that is named, and ends with its status."""
 
-import logging
 import os
+import signal
+
+if __name__ == "__main__":  # the imports below take up to a second, and process 1 ignores SIGTERM by default
+    signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
+
+import logging
 import sys
 import traceback
 from pathlib import Path

