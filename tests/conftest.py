@@ -14,6 +14,8 @@ from tests.support.databases import DATABASES
 from tests.support.server import Server, run_server
 from tests.support.users import SECRET, User, new_user
 
+SHARED_SERVERS = {"secret_server", "account_server"}
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add `--database` and `--long`."""
@@ -26,17 +28,25 @@ def pytest_configure() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+@pytest.hookimpl(tryfirst=True)  # pytest-xdist reads the groups in the same hook
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests on the database that `--database` leaves out.
+    """Deselect the tests on the database that `--database` leaves out, and group the others.
 
-    Of parallel processes, one runs all tests on a database, so that each shared server is started once.
+    pytest-xdist runs a group in one process, so that each shared server is started once.
     """
     only = config.getoption("--database")
     left_out = [item for item in items if only is not None and database_of(item.nodeid) not in {None, only}]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
     for item in items:
-        item.add_marker(pytest.mark.xdist_group(database_of(item.nodeid) or item.path.name))
+        item.add_marker(pytest.mark.xdist_group(group_of(item)))
+
+
+def group_of(item: pytest.Item) -> str:
+    """Return the database for tests of a server that all files share, else the file and the database."""
+    database = database_of(item.nodeid)
+    is_shared = not SHARED_SERVERS.isdisjoint(getattr(item, "fixturenames", ()))
+    return str(database) if is_shared else f"{item.path.name} {database}"
 
 
 def database_of(nodeid: str) -> str | None:
