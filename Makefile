@@ -29,10 +29,10 @@ PYTEST := $(BIN)/python -m pytest
 T      ?= tests/unit
 
 test: check  ## check, then test on SQLite and on PostgreSQL all that needs no foreign program and no fault (3 minutes)
-	@$(PYTEST) -n 2 tests/contract tests/api tests/unit
+	@$(PYTEST) -n 2 tests/api tests/contract tests/unit
 
 test-all: test  ## test, then the tests of faults and of other programs: browser, Better Auth, nginx, Redis (8 minutes)
-	@$(PYTEST) -n 3 tests/faults tests/ecosystem
+	@$(PYTEST) -n 3 tests/ecosystem tests/faults
 
 test-long: $(VENV)/.dev  ## run the tests of faults at full length (an hour)
 	@$(PYTEST) -n 3 tests/faults --long

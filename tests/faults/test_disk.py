@@ -12,7 +12,6 @@ import httpx
 import pytest
 
 from tests.faults.disks import FailingDisk, FullDisk, mounted, serving
-from tests.faults.tasks import post_keyed, tasks_of, titles_of
 from tests.support.server import Server
 from tests.support.users import User, sign_token
 
@@ -61,7 +60,7 @@ def writes_of(
 ) -> dict[str, Callable[[], httpx.Response]]:
     return {
         "post": lambda: ada.post({"title": "Buy bread", "description": LONG}),
-        "post with a key": lambda: post_keyed(ada, key, description=LONG),
+        "post with a key": lambda: ada.post_with_key(key, {"title": key, "description": LONG}),
         "put": lambda: ada.put(f"/{task_id}", {"title": "Buy bread", "description": LONG}),
         "patch": lambda: ada.patch(f"/{task_id}", {"description": LONG}),
         "complete": lambda: ada.complete(task_id),
@@ -70,11 +69,11 @@ def writes_of(
 
 
 def test_every_kind_of_write_is_503_and_changes_nothing(faulty: Faulty):
-    before = tasks_of(faulty.ada)
+    before = faulty.ada.list_all()
     faulty.fail()
     writes = writes_of(faulty.ada, before[0]["id"])
     assert {name: write().status_code for name, write in writes.items()} == dict.fromkeys(writes, 503)
-    assert tasks_of(faulty.ada) == before
+    assert faulty.ada.list_all() == before
 
 
 def test_reads_go_on_and_the_server_is_live_and_ready(faulty: Faulty):
@@ -102,7 +101,7 @@ def test_every_kind_of_write_succeeds_again_without_a_restart(faulty: Faulty):
     assert {write().status_code for write in writes.values()} == {503}
     faulty.recover()
     assert [write().status_code for write in writes.values()] == [201, 201, 200, 200, 200, 204]
-    assert titles_of(faulty.ada).count("sent-twice") == 1
+    assert faulty.ada.titles().count("sent-twice") == 1
 
 
 def test_what_is_acknowledged_while_the_disk_fills_up_is_all_there_is(faulty: Faulty):
@@ -122,6 +121,6 @@ def test_what_is_acknowledged_while_the_disk_fills_up_is_all_there_is(faulty: Fa
 
     with ThreadPoolExecutor(WRITERS) as threads:
         acknowledged = set().union(*threads.map(write, range(WRITERS)))
-    stored = [title for title in titles_of(faulty.ada) if title.startswith("filling")]
+    stored = [title for title in faulty.ada.titles() if title.startswith("filling")]
     assert acknowledged
     assert sorted(stored) == sorted(acknowledged)

@@ -2,11 +2,10 @@
 
 import signal
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -15,9 +14,8 @@ import psycopg
 import pytest
 from sqlalchemy import text
 
-from tests.faults.tasks import post, titles_of
 from tests.support.server import Server, eventually, run_server
-from tests.support.users import SECRET, User, new_user, sign_token
+from tests.support.users import SECRET, User, new_user
 
 FREED_WITHIN_S = 8
 WRITERS = 8
@@ -79,24 +77,24 @@ def test_failure_of_the_server_is_not_kept(server: Server, ada: User, database: 
         for statement in BREAK[database]:
             connection.execute(text(statement))
         try:
-            assert [post(ada, "one").status_code for _ in range(2)] == [500, 500]
+            assert [ada.post_with_key("one").status_code for _ in range(2)] == [500, 500]
         finally:
             connection.execute(text(MEND[database]))
-    assert post(ada, "one", {"title": "Buy oats"}).status_code == 201
-    assert titles_of(ada) == ["Buy oats"]
+    assert ada.post_with_key("one", {"title": "Buy oats"}).status_code == 201
+    assert ada.titles() == ["Buy oats"]
 
 
 def test_request_the_database_kept_waiting_is_not_kept(settings: dict[str, str], ada: User):
     with held(settings):
         assert timed(ada, "one") == (503, True)
     assert becomes_created(ada, "one")
-    assert titles_of(ada) == ["Buy milk"]
+    assert ada.titles() == ["one"]
 
 
 def timed(person: User, key: str) -> tuple[int, bool]:
     """The status, and whether it came within 5 s, with the time of the next try where one is due."""
     began = time.monotonic()
-    answer = post(person, key)
+    answer = person.post_with_key(key)
     in_time = time.monotonic() - began < 5
     is_said = answer.status_code not in {409, 503} or int(answer.headers["retry-after"]) >= 1
     return answer.status_code, in_time and is_said
@@ -106,7 +104,7 @@ def becomes_created(person: User, key: str, within_s: float = FREED_WITHIN_S) ->
     """Whether tries, a moment apart, come to a 201 in that time, by way of 409 and 503 only."""
 
     def is_created() -> bool:
-        status = post(person, key).status_code
+        status = person.post_with_key(key).status_code
         assert status in {201, 409, 503}
         return status == 201
 
@@ -120,9 +118,9 @@ def test_requests_that_come_while_the_first_is_under_way_are_told_to_wait(
         tries = [threads.submit(timed, ada, "one") for _ in range(4)]
         assert {each.result() for each in tries} <= {(409, True), (503, True)}
     assert becomes_created(ada, "one")
-    assert titles_of(ada) == ["Buy milk"]
-    assert {post(ada, "one").json()["title"] for _ in range(4)} == {"Buy milk"}
-    assert post(ada, "one", {"title": "Buy oats"}).status_code == 422
+    assert ada.titles() == ["one"]
+    assert {ada.post_with_key("one").json()["title"] for _ in range(4)} == {"one"}
+    assert ada.post_with_key("one", {"title": "Buy oats"}).status_code == 422
 
 
 class Hanging(NamedTuple):
@@ -144,7 +142,7 @@ def hanging(settings: dict[str, str], folder: Path, person: User) -> Iterator[Ha
         threads = stack.enter_context(ThreadPoolExecutor(1))
         lock = stack.enter_context(ExitStack())
         lock.enter_context(held(settings))
-        request = threads.submit(post, twin, "one")
+        request = threads.submit(twin.post_with_key, "one")
         time.sleep(0.5)  # for it to be under way
         assert not request.done()
         yield Hanging(doomed, twin, request, lock.close)
@@ -156,7 +154,7 @@ def test_key_of_a_server_that_was_killed_frees_itself(settings: dict[str, str], 
         assert isinstance(hung.request.exception(timeout=10), httpx.TransportError)
         hung.release()
         assert becomes_created(ada, "one")
-    assert titles_of(ada) == ["Buy milk"]
+    assert ada.titles() == ["one"]
 
 
 def test_key_of_a_server_that_is_frozen_frees_itself(settings: dict[str, str], folder: Path, ada: User):
@@ -169,45 +167,4 @@ def test_key_of_a_server_that_is_frozen_frees_itself(settings: dict[str, str], f
             hung.server.process.send_signal(signal.SIGCONT)
         assert hung.request.result(timeout=20).status_code in {201, 409, 503}
         assert becomes_created(hung.person, "one")
-    assert titles_of(ada) == ["Buy milk"]
-
-
-def test_every_key_sent_around_a_kill_has_one_task(
-    new_database: Callable[[], str], folder: Path, is_long: bool
-):
-    settings = {"DATABASE_URL": new_database(), "BETTER_AUTH_SECRET": SECRET, "RATE_LIMIT": "off"}
-    with ExitStack() as stack:
-        server = stack.enter_context(run_server(folder, **settings))
-        for number in range(20 if is_long else 1):
-            sent = killed_while_writing(server, f"ada-{number}", 0.2 + 0.1 * (number % 4))
-            server = stack.enter_context(run_server(folder, **settings))
-            with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
-                ada = User(http, f"ada-{number}", sign_token(f"ada-{number}"))
-                assert all(becomes_created(ada, key) for key in sent)
-                assert len(titles_of(ada)) == len(sent) > 0
-
-
-def killed_while_writing(server: Server, owner: str, delay_s: float) -> set[str]:
-    """The keys that were sent, whatever became of them."""
-    sent: set[str] = set()
-    begun = threading.Event()
-
-    def write(writer: int) -> None:
-        with (
-            httpx.Client(base_url=server.url, timeout=10, verify=False) as http,
-            suppress(httpx.TransportError),
-        ):
-            ada = User(http, owner, sign_token(owner))
-            for number in range(1000 // WRITERS):  # a page of the list holds them all
-                sent.add(f"{writer}-{number}")
-                assert post(ada, f"{writer}-{number}").status_code == 201
-                begun.set()
-
-    with ThreadPoolExecutor(WRITERS) as threads:
-        writers = [threads.submit(write, writer) for writer in range(WRITERS)]
-        begun.wait(timeout=10)
-        time.sleep(delay_s)
-        server.kill()
-    for writer in writers:
-        writer.result()
-    return sent
+    assert ada.titles() == ["one"]

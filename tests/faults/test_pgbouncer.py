@@ -6,30 +6,20 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from itertools import cycle
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from tests.faults.writers import Written, signed_in, tasks, tasks_of_keys, writing
+from tests.faults.load import break_under_load
 from tests.support import pgbouncer
 from tests.support import postgresql as postgresql_server
 from tests.support.contract_checks import open_client
 from tests.support.pgbouncer import POOL_SIZE, PgBouncer
-from tests.support.server import Server, eventually, run_server
+from tests.support.server import Server, run_server
 from tests.support.users import SECRET, User, new_user
 
 SERVERS, CLIENTS = 2, 16
 AWAY_S = 1
-GOOD_WITHIN_S = 10
-
-
-class Restart(NamedTuple):
-    written: Written
-    killed_at: float
-    back_at: float
-    is_good: bool  # in time
-    of_keys: dict[str, int | None]
-    stored: list[tuple[str, int]]
 
 
 @pytest.fixture(scope="module")
@@ -106,39 +96,12 @@ def round_of(person: User, title: str, mine: list[Any]) -> Iterator[bool]:
     yield person.get(status="completed").json() == mine
 
 
-@pytest.fixture(scope="module")
-def restarted(servers: list[Server], pooler: PgBouncer) -> Restart:
-    """What was written while the pooler was killed and, a moment later, started again."""
-    with writing(servers[0], "ada") as written:
-        killed_at = time.monotonic()
+def test_restart_of_the_pooler_is_503_while_it_is_away_and_loses_nothing(
+    servers: list[Server], pooler: PgBouncer
+):
+    with break_under_load(servers[0].url) as load:
         pooler.kill()
         time.sleep(AWAY_S)
         pooler.start()
-        back_at = time.monotonic()
-        is_good = eventually(lambda: written.is_good(since=back_at), GOOD_WITHIN_S)
-    with signed_in(servers[0], "ada") as ada:
-        return Restart(written, killed_at, back_at, is_good, tasks_of_keys(ada, written.retried), tasks(ada))
-
-
-def test_writes_are_503_only_while_it_is_away(restarted: Restart):
-    written = restarted.written
-    assert written.statuses(until=restarted.killed_at) == {201}
-    assert written.statuses(since=restarted.killed_at) - {409} == {201, 503}
-
-
-def test_writes_are_good_within_ten_seconds_of_its_return(restarted: Restart):
-    first_good_s = restarted.written.first_good_s(since=restarted.back_at)
-    print(f"good {first_good_s:.2f} s after it was back")
-    assert first_good_s < GOOD_WITHIN_S
-    assert restarted.is_good
-
-
-def test_nothing_acknowledged_is_lost_in_its_restart(restarted: Restart):
-    assert restarted.written.acknowledged.items() <= dict(restarted.stored).items()
-
-
-def test_what_is_retried_with_a_key_is_stored_once(restarted: Restart):
-    written = restarted.written
-    assert written.retried
-    assert restarted.of_keys == {title: written.acknowledged.get(title) for title in written.retried}
-    assert len({title for title, _ in restarted.stored}) == len(restarted.stored)
+    assert 503 in load.statuses()
+    load.check()

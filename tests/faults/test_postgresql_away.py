@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.postgresql_load import holds, under_load
+from tests.faults.load import RECOVERY_S, break_under_load
 from tests.faults.postgresql_site import (
     CONNECTIONS,
     DEADLINE_S,
-    RECOVERY_S,
     Site,
     longest_s,
     new_site,
@@ -36,18 +35,21 @@ def test_restart_under_load_loses_nothing_and_doubles_nothing(
     site: Site, end: Callable[[PostgreSQL], None], is_long: bool
 ):
     for _ in range(5 if is_long else 1):
-        with under_load(site) as load:
+        with break_under_load(site.server.url, lambda _: site.is_well()) as load:
             end(site.postgresql)
             time.sleep(0.5)
             site.postgresql.start()
-        assert load.refused()
-        holds(site, load)
+        assert 503 in load.statuses()
+        load.check()
 
 
 def test_frozen_database_is_503_in_time_while_the_server_lives_and_serves_again(site: Site, is_long: bool):
     ada = new_user(site.http)
     requests = [*one_of_each(ada, ada.create_task()["id"]), site.ready]
-    with under_load(site, clients=CONNECTIONS + 2) as load, site.postgresql.frozen():
+    with (
+        break_under_load(site.server.url, lambda _: site.is_well(), clients=CONNECTIONS + 2) as load,
+        site.postgresql.frozen(),
+    ):
         for _ in range(5 if is_long else 2):
             with under_way(requests) as answers:
                 lives = watched(site, 4)
@@ -55,10 +57,10 @@ def test_frozen_database_is_503_in_time_while_the_server_lives_and_serves_again(
             assert (statuses(lives), statuses(asked)) == ({200}, {503})
             assert longest_s(lives) < 1
             assert longest_s(asked) < DEADLINE_S
-    left_s = load.mended + RECOVERY_S - time.monotonic()
+    left_s = load.restored_at + RECOVERY_S - time.monotonic()
     assert eventually(site.is_idle, within_s=left_s)
-    assert load.refused()
-    holds(site, load)
+    assert 503 in load.statuses()
+    load.check()
 
 
 def test_sigterm_while_frozen_answers_what_waits_and_ends(site: Site, folder: Path):

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from sqlalchemy import make_url
 
-from tests.faults.postgresql_load import holds, under_load
+from tests.faults.load import break_under_load
 from tests.faults.postgresql_site import (
     CONNECTIONS,
     RECOVERY_S,
@@ -47,13 +47,16 @@ def test_connections_that_died_idle_cost_nothing(site: Site, method: str, body: 
 
 def test_connections_that_die_in_use_lose_nothing_and_double_nothing(site: Site, is_long: bool):
     cut_off = 0
-    with site.dawdling(0.02), under_load(site) as load:
+    with (
+        site.dawdling(0.02),
+        break_under_load(site.server.url, lambda _: site.is_well()) as load,
+    ):
         until = time.monotonic() + (30 if is_long else 1.5)
         while time.monotonic() < until:
             cut_off += site.cut_off("active")
             time.sleep(0.05)
     assert cut_off > 10
-    holds(site, load)
+    load.check()
 
 
 def test_write_whose_connection_dies_after_its_commit_is_stored_once(site: Site):

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from tests.faults.disks import serving, settings, volume, write_protect
-from tests.faults.tasks import titles_of
 from tests.support.contract_checks import open_client
 from tests.support.server import Server, eventually, start_server, wait_until_live
 from tests.support.users import User, new_user
@@ -82,7 +81,7 @@ def test_writes_are_503(started: Started):
 def test_after_a_kill_everything_can_be_read(all_started: dict[str, Started]):
     started = all_started["after_a_kill"]
     assert started.ada.http.get("/health/ready").status_code == 200
-    assert len(titles_of(started.ada)) == 5
+    assert len(started.ada.titles()) == 5
     assert started.ada.get("/1").status_code == 200
 
 
@@ -95,4 +94,4 @@ def test_it_serves_all_within_ten_seconds_of_being_writable_without_a_restart(st
     write_protect(started.folder, is_on=False)
     assert eventually(lambda: started.ada.post({"title": "Buy bread"}).status_code == 201, RECOVERY_S)
     assert started.ada.http.get("/health/ready").status_code == 200
-    assert "Buy bread" in titles_of(started.ada)
+    assert "Buy bread" in started.ada.titles()

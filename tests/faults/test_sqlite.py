@@ -13,7 +13,6 @@ import httpx
 import pytest
 
 from tests.faults.disks import serving
-from tests.faults.tasks import post_keyed, titles_of
 from tests.support.users import User
 
 READERS, WRITERS = 20, 4
@@ -68,7 +67,7 @@ def test_reads_go_on_while_a_write_waits_for_another_process(ada: User, file: Pa
 
 
 def test_writes_that_wait_too_long_are_503_within_five_seconds_and_not_done(ada: User, file: Path):
-    before = titles_of(ada)
+    before = ada.titles()
 
     def write(_: int) -> tuple[int, bool]:
         began = time.monotonic()
@@ -77,14 +76,14 @@ def test_writes_that_wait_too_long_are_503_within_five_seconds_and_not_done(ada:
 
     with held(file, "BEGIN EXCLUSIVE"), ThreadPoolExecutor(WRITERS) as threads:
         assert set(threads.map(write, range(WRITERS))) == {(503, True)}
-    assert titles_of(ada) == before
+    assert ada.titles() == before
 
 
 def test_every_kind_of_write_waits_for_the_lock_and_is_done_once_it_is_free(ada: User, file: Path):
     task_id = ada.create_task()["id"]
     writes: list[Callable[[], httpx.Response]] = [
         lambda: ada.post({"title": "Buy bread"}),
-        lambda: post_keyed(ada, "waits-for-the-lock"),
+        lambda: ada.post_with_key("waits-for-the-lock"),
         lambda: ada.put(f"/{task_id}", {"title": "Buy bread"}),
         lambda: ada.patch(f"/{task_id}", {"title": "Buy bread"}),
         lambda: ada.complete(task_id),
@@ -100,14 +99,14 @@ def test_every_kind_of_write_waits_for_the_lock_and_is_done_once_it_is_free(ada:
 def test_post_with_a_key_that_was_503_is_stored_once_and_at_once_when_retried(ada: User, file: Path):
     key = "retried-after-a-lock"
     with held(file):
-        assert post_keyed(ada, key).status_code == 503
+        assert ada.post_with_key(key).status_code == 503
     began = time.monotonic()
-    first = post_keyed(ada, key)
+    first = ada.post_with_key(key)
     assert time.monotonic() - began < 1
-    second = post_keyed(ada, key)
+    second = ada.post_with_key(key)
     assert (first.status_code, second.status_code) == (201, 201)
     assert first.content == second.content
-    assert titles_of(ada).count(key) == 1
+    assert ada.titles().count(key) == 1
 
 
 def test_every_answer_is_a_success_or_503_while_processes_take_turns_with_the_lock(
@@ -132,4 +131,4 @@ def test_every_answer_is_a_success_or_503_while_processes_take_turns_with_the_lo
     assert [other.wait(timeout=40) for other in others] == [0, 0, 0]
     assert {201} <= set(answers.values()) <= {201, 503}
     acknowledged = {title for title, status in answers.items() if status == 201}
-    assert acknowledged == {title for title in titles_of(ada) if title.startswith("turn")}
+    assert acknowledged == {title for title in ada.titles() if title.startswith("turn")}

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from tests.faults.tasks import multiply_tasks
+from tests.faults.many_tasks import multiply_tasks
 from tests.support.contract_checks import open_client
 from tests.support.raw_http import read_response
 from tests.support.server import Server, eventually, start_server, wait_until_live

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from tests.faults.tasks import multiply_tasks, post_keyed
+from tests.faults.many_tasks import multiply_tasks
 from tests.support.contract_checks import open_client
 from tests.support.raw_http import connect, exchange
 from tests.support.server import Server, eventually, run_server
@@ -132,7 +132,9 @@ def waiting(ada: User, count: int = 4) -> Iterator[list[Callable[[], httpx.Respo
     """The answers to requests that wait for the database."""
     with ThreadPoolExecutor(count) as threads:
         answers = [
-            threads.submit(post_keyed, ada, f"key-{n}") if n % 2 else threads.submit(ada.post, {"title": "a"})
+            threads.submit(ada.post_with_key, f"key-{n}")
+            if n % 2
+            else threads.submit(ada.post, {"title": "a"})
             for n in range(count)
         ]
         time.sleep(0.3)  # for them to arrive

@@ -80,6 +80,10 @@ class User:
                 return found
             response = self.http.get(response.links["next"]["url"], headers=self.headers)
 
+    def titles(self) -> list[str]:
+        """Return the title of every task."""
+        return [task["title"] for task in self.list_all()]
+
     def on(self, http: httpx.Client) -> "User":
         """Return the same user with another client, for instance of another server."""
         return User(http, self.id, self.token)
