@@ -42,6 +42,7 @@ class Settings:
     rate_limit_api: str = "1200/minute"
     rate_limit_storage: str = "memory"
     max_body_bytes: int = 65536
+    max_connections: int = 1000
     header_timeout: int = 10
     body_timeout: int = 10
     trusted_proxies: tuple[str, ...] = ()
@@ -256,6 +257,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "rate_limit_api": _rate,
     "rate_limit_storage": _rate_limit_storage,
     "max_body_bytes": _whole_number(1024, 16 * 1024 * 1024),
+    "max_connections": _whole_number(1, 100_000),
     "header_timeout": _whole_number(1, 600),
     "body_timeout": _whole_number(1, 600),
     "trusted_proxies": _addresses,

@@ -4,12 +4,13 @@ import re
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from contract.problems import HeadersTooLarge, InvalidRequest, NotFound, Unreadable
+from contract.problems import HeadersTooLarge, InvalidRequest, NotFound, Unreadable, UriTooLong
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 MAX_HEADERS = 100
 MAX_HEADER_BYTES = 64 * 1024  # four times the largest token
+MAX_QUERY_BYTES = 4096  # twice the longest that the contract allows
 
 
 class GuardMiddleware:
@@ -19,11 +20,13 @@ class GuardMiddleware:
         self.next_app = next_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises Unreadable, HeadersTooLarge, InvalidRequest for the Host, NotFound for the path."""
+        """Raise Unreadable, HeadersTooLarge, InvalidRequest (Host), UriTooLong or NotFound."""
         if scope["type"] == "http":
             if scope["http_version"] == "0.9":  # no version in the request line
                 raise Unreadable
             _check_headers(scope["headers"])
+            if len(scope["query_string"]) > MAX_QUERY_BYTES:
+                raise UriTooLong
             if not _is_plain(scope["path"], scope["raw_path"].lower()):
                 raise NotFound
         await self.next_app(scope, receive, send)

@@ -182,6 +182,13 @@ class TooManyRequests(Problem):
         super().__init__(headers={"Retry-After": str(wait_s)} | fields)
 
 
+class UriTooLong(Problem):
+    """A query that is longer than any that the contract allows (RFC 9110 15.5.15)."""
+
+    status, code, title = 414, "uri-too-long", "The query is too long"
+    detail = "A query may have at most 4096 bytes."
+
+
 class HeadersTooLarge(Problem):
     """More header fields, or longer ones, than any client needs."""
 

@@ -1,7 +1,7 @@
 """Calls the handler of an operation and writes its answer, behind Connexion's last middleware."""
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from typing import Any
 
@@ -16,6 +16,7 @@ Reply = tuple[Any, int, dict[str, str]]
 """What a handler gives: the body, the status, more headers.
 
 The body is JSON-ready but for aware datetimes in UTC, which become RFC 3339; bytes are sent as they are.
+An iterator becomes an array, and HEAD does not consume it.
 """
 
 Handler = Callable[..., Awaitable[Reply]]
@@ -39,11 +40,14 @@ class ReplyOperation:
         """Answer with what the handler gives for the arguments that the contract let through."""
         request_scope.set(scope)
         body, status, headers = await self._handler(**scope["arguments"])
-        content = rendered(body)
+        is_sent = scope["method"] != "HEAD" or not isinstance(body, Iterator)
+        content = rendered(body) if is_sent else b""
         raw = [*self._fixed_headers]
         raw += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         if body is not None:
-            raw += [(b"content-type", self._media_types[status]), (b"content-length", b"%d" % len(content))]
+            raw.append((b"content-type", self._media_types[status]))
+        if body is not None and is_sent:  # HEAD may omit what takes rendering to know (RFC 9110 9.3.2)
+            raw.append((b"content-length", b"%d" % len(content)))
         await send({"type": "http.response.start", "status": status, "headers": raw})
         await send({"type": "http.response.body", "body": content})
 
@@ -70,7 +74,7 @@ def rendered(body: Any) -> bytes:
     """What is sent of a handler's body."""
     if body is None or isinstance(body, bytes):
         return body or b""
-    return strict_json.dumps(body)
+    return strict_json.dumps([*body] if isinstance(body, Iterator) else body)
 
 
 def _media_types(operation: AbstractOperation) -> dict[int, bytes]:

@@ -87,7 +87,7 @@ async def list(  # noqa: A001 - the contract's name for it
         chosen = {"status": status, "sort": sort, "order": order, "limit": limit, "cursor": page.next_cursor}
         query = urlencode({name: value for name, value in chosen.items() if value is not None})
         headers["Link"] = f'<{_path(user_id)}?{query}>; rel="next"'
-    return [representations.task(row) for row in page.rows], 200, headers
+    return map(representations.task, page.rows), 200, headers
 
 
 def _path(user_id: str) -> str:

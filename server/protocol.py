@@ -2,89 +2,185 @@
 
 import asyncio
 import logging
-from http import HTTPStatus
 from typing import Any
 
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from contract.guard import MAX_HEADER_BYTES
-from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unreadable
-from contract.rendering import document
+from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unavailable, Unreadable
 from observability.requests import new_request_id
+from server.flow import Flow, Unsent
+from server.rejections import render
 
 log = logging.getLogger("todo.server")
 
+SLICE_BYTES = 1024  # parsed at once, so that few requests are parsed beyond the limit of the pipeline
+UNREAD_TIMEOUT_S = 10
+MAX_REJECTIONS_DIVISOR = 8  # of MAX_CONNECTIONS: how many more connections receive a 503
+_NOTHING = memoryview(b"")
+
 
 class Protocol(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 connection, with a deadline and a limit for the headers of each request.
+    """A connection with deadlines and limits for what the client sends and does not read.
 
-    Without them a client that sends half a request holds its connection, or any amount of memory, for ever.
+    They are those of the headers and of the connection; contract/bodies.py has those of the body.
     """
 
-    def __init__(self, *args: Any, header_timeout_s: float, **kwargs: Any) -> None:
+    flow: Flow
+
+    def __init__(self, *args: Any, header_timeout_s: float, max_connections: int, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._header_timeout_s = header_timeout_s
+        self._max_connections = max_connections
         self._deadline: asyncio.TimerHandle | None = None
-        self._in_headers = self._in_trailers = False
+        self._in_headers = self._in_trailers = self._is_upgrade = self._is_surplus = False
         self._header_bytes = 0
+        self._unparsed = _NOTHING
+        self._running: RequestResponseCycle | None = None
+        self._is_next_due = False
+        self._unsent = Unsent(UNREAD_TIMEOUT_S)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """The first request is due."""
+        """Wait for the first request, or for the one that is rejected if there are too many connections."""
         super().connection_made(transport)
-        self._await_headers()
+        self.flow = Flow(transport, self.pipeline)
+        surplus = len(self.connections) - self._max_connections
+        self._is_surplus = surplus > 0
+        if surplus > self._max_connections // MAX_REJECTIONS_DIVISOR:
+            transport.abort()
+        else:
+            self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Nothing is due any more."""
+        """Tell every request that its client is gone; uvicorn tells the newest one."""
         self._stop_waiting()
+        for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
+            if cycle is not None and not cycle.response_complete:
+                cycle.disconnected = True
+                cycle.message_event.set()
+        self.pipeline.clear()
+        self._unparsed = _NOTHING
         super().connection_lost(exc)
 
+    def abort_if_unread(self, now: float) -> None:
+        """Abort the connection if the client has read nothing of its responses for UNREAD_TIMEOUT_S."""
+        if self._unsent.is_stuck(self.transport, now):
+            self.transport.abort()
+
     def on_message_begin(self) -> None:
-        """The first byte of a request."""
+        """Begin a request."""
         super().on_message_begin()
         self._in_headers = True
         self._header_bytes = 0
 
     def on_headers_complete(self) -> None:
-        """The headers are whole; the body has a deadline of its own."""
+        """Start the request, unless it is rejected or its headers are parsed again without Upgrade."""
         self._in_headers = False
-        super().on_headers_complete()
+        self._is_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
+        if self._is_surplus:
+            self._refuse(Unavailable("The server has too many connections. Try again in a moment."))
+        elif not self._is_upgrade:
+            super().on_headers_complete()
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """A header; not a trailer, which would join the headers that are checked already (RFC 9110 6.5.1)."""
+        """Add a header; ignore a trailer, which would join headers that are checked (RFC 9110 6.5.1)."""
         if self._in_headers:
             super().on_header(name, value)
 
     def on_chunk_header(self) -> None:
-        """The size of a chunk. Behind the last one, which is empty, trailers may follow."""
+        """Begin a chunk. Trailers may follow the last one, which is empty."""
         self._in_trailers = True
         self._header_bytes = 0
 
     def on_body(self, body: bytes) -> None:
-        """Some of the body."""
+        """Add a part of the body."""
         self._in_trailers = False
-        super().on_body(body)
+        if not self._is_surplus:
+            super().on_body(body)
 
     def on_chunk_complete(self) -> None:
-        """The end of a chunk, trailers included."""
+        """End a chunk, with its trailers."""
         self._in_trailers = False
 
+    def on_message_complete(self) -> None:
+        """End the request."""
+        if not self._is_upgrade and not self._is_surplus:
+            super().on_message_complete()
+
     def data_received(self, data: bytes) -> None:
-        """Parse, then see whether headers are still due. A request that comes in one piece sets no timer."""
-        super().data_received(data)
-        if self.transport.is_closing():
+        """Parse what was received. Keep the rest unparsed while the pipeline is full."""
+        self._unset_keepalive_if_required()
+        self._unparsed = memoryview(b"".join((self._unparsed, data)) if self._unparsed else data)
+        self._parse()
+
+    def on_response_complete(self) -> None:
+        """Start the next request of the pipeline when the client has read enough of this response."""
+        if self.pipeline and self.flow.write_paused:
+            self._is_next_due = True
             return
-        if self._in_headers or self._in_trailers:
-            self._header_bytes += len(data)
-            if self._header_bytes > 2 * MAX_HEADER_BYTES:  # whole headers over the limit: contract/guard.py
-                self._refuse(HeadersTooLarge())
-        if self._in_headers or self.cycle is None or self.cycle.response_complete:
+        super().on_response_complete()
+        if self._unparsed and not self.transport.is_closing():
+            self._parse()
+            self.flow.resume_reading()
+
+    def resume_writing(self) -> None:
+        """Start the request that waited for the client to read."""
+        super().resume_writing()
+        if self._is_next_due:
+            self._is_next_due = False
+            self.on_response_complete()
+
+    def send_400_response(self, msg: str) -> None:
+        """Reject what is not HTTP with a problem."""
+        self._refuse(Unreadable())
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
+
+    def _parse(self) -> None:
+        """Parse in slices, then see whether headers are due. A request in one slice sets no timer."""
+        while self._unparsed and not self.flow.is_full() and not self.transport.is_closing():
+            data, self._unparsed = self._unparsed[:SLICE_BYTES], self._unparsed[SLICE_BYTES:]
+            self._parse_slice(data)
+        if self.transport.is_closing():
+            self._unparsed = _NOTHING
+        elif self._in_headers or self.cycle is None or self.cycle.response_complete:
             self._await_headers()
         else:
             self._stop_waiting()
 
-    def send_400_response(self, msg: str) -> None:
-        """uvicorn's answer to what is not HTTP, as problem+json."""
-        self._refuse(Unreadable())
+    def _parse_slice(self, data: memoryview) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except httptools.HttpParserError:
+            self._refuse(Unreadable())
+        else:
+            self._count_header_bytes(len(data))
+
+    def _count_header_bytes(self, received: int) -> None:
+        if self._in_headers or self._in_trailers:
+            self._header_bytes += received
+            if self._header_bytes > 2 * MAX_HEADER_BYTES:  # complete headers: contract/guard.py
+                self._refuse(HeadersTooLarge())
+
+    def _ignore_upgrade(self, rest: memoryview) -> None:
+        """Parse the request again without Upgrade, because httptools skips the body (RFC 9110 7.8)."""
+        if self.transport.is_closing():
+            return
+        if not self._is_upgrade:  # CONNECT: what follows is no HTTP
+            self.cycle.keep_alive = False
+            self.flow.pause_reading()
+            return
+        version = self.parser.get_http_version().encode()
+        head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        head += [name + b": " + value for name, value in self.headers if name != b"upgrade"]
+        self._unparsed = memoryview(b"".join((b"\r\n".join([*head, b"", b""]), rest, self._unparsed)))
+        self.parser = httptools.HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn does
 
     def _await_headers(self) -> None:
         if self._deadline is None:
@@ -102,34 +198,22 @@ class Protocol(HttpToolsProtocol):
             self.transport.close()
 
     def _refuse(self, problem: Problem) -> None:
-        """Answer and close. When an earlier request still waits for its own answer, close after that one."""
+        """Send the problem and close. If a response is due before it, close after that one."""
+        self._unparsed = _NOTHING
+        if self.transport.is_closing():
+            return
         if self._has_answer_due():
             self.cycle.keep_alive = False
             self.flow.pause_reading()
             return
         request_id = new_request_id()
-        self.transport.write(_response(problem, request_id))
+        self.transport.write(render(problem, request_id))
         self.transport.close()
         log.info("refused", extra={"status": problem.status, "request_id": request_id})
 
     def _has_answer_due(self) -> bool:
-        """Whether a request that came whole is not answered yet, or one that did not is being answered."""
+        """Return whether a complete request has no response yet, or another one's has begun."""
         cycle = self.cycle
         return not (
             cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)
         )
-
-
-def _response(problem: Problem, request_id: str) -> bytes:
-    """A whole HTTP/1.1 response."""
-    content = document(problem, request_id)
-    lines = [
-        f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}",
-        "content-type: application/problem+json",
-        f"content-length: {len(content)}",
-        "cache-control: no-store",
-        "connection: close",
-        f"x-request-id: {request_id}",
-        "x-content-type-options: nosniff",
-    ]
-    return "\r\n".join([*lines, "", ""]).encode() + content

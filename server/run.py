@@ -11,6 +11,7 @@ from uvicorn.config import STARTUP_FAILURE
 
 from app import create_app
 from observability import logs
+from server.file_limit import fit_file_limit
 from server.protocol import Protocol
 from server.stopping import Server, end, end_quickly, end_with_supervisor
 from server.supervisor import Supervisor
@@ -30,7 +31,11 @@ def serve(settings: Settings) -> None:
         "server.run:app_from_environment",
         factory=True,
         lifespan="on",  # what goes wrong in the assembly stops the start
-        http=partial(Protocol, header_timeout_s=settings.header_timeout),  # type: ignore[arg-type]
+        http=partial(  # type: ignore[arg-type]
+            Protocol,
+            header_timeout_s=settings.header_timeout,
+            max_connections=fit_file_limit(settings.max_connections),
+        ),
         ws="none",
         host=settings.host,
         port=settings.port,

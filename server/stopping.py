@@ -7,15 +7,18 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from types import FrameType
 
 import uvicorn
 
+from server.protocol import Protocol
+
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which does not finish its startup when it is told to stop.
+    """uvicorn's server, which ends during its startup too and aborts connections that are not read.
 
-    That may take 5 s for the database, and far longer on a slow machine.
+    The startup may take 5 s for the database, and far longer on a slow machine.
     """
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
@@ -24,6 +27,14 @@ class Server(uvicorn.Server):
             logging.shutdown()
             os._exit(128 + sig)
         super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Abort connections whose client does not read, every 2 s (uvicorn calls this every 0.1 s)."""
+        if counter % 20 == 0:
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, Protocol):
+                    connection.abort_if_unread(time.monotonic())
+        return await super().on_tick(counter)
 
 
 def end(_signal: int, _frame: FrameType | None) -> None:

@@ -63,3 +63,12 @@ def test_invalid_query_is_400_with_every_violation(ada: User):
         ("query", "/status", "enum"), ("query", "/limit", "minimum"), ("query", "/limit", "uniqueItems"),
         ("query", "", "additionalProperties"),
     }  # fmt: skip
+
+
+def test_head_of_a_list_renders_nothing(ada: User):
+    for _ in range(3):
+        ada.create_task()
+    head = ada.request("HEAD", "?limit=2")
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.links["next"]["url"].startswith(ada.tasks)
+    assert "content-length" not in head.headers  # known only after rendering

@@ -111,6 +111,7 @@ SCENARIOS: dict[str, Scenario] = {
     "408": send_without_end,
     "412": lambda world, operation: world.send(operation, headers={"If-Match": '"999"'}),
     "413": lambda world, operation: world.send(operation, **TOO_LARGE),
+    "414": lambda world, operation: world.send(operation, params={"undeclared": "x" * 4096}),
     "415": lambda world, operation: world.send(operation, **PLAIN),
     "429": send_twice,
     "431": lambda world, operation: world.send(operation, headers={f"X-{n}": "x" for n in range(101)}),

@@ -634,6 +634,25 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
+        /** @description A query of more than 4096 bytes. Nothing else of the request was read. */
+        UriTooLong: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:todo:problem:uri-too-long",
+                 *       "title": "The query is too long",
+                 *       "status": 414,
+                 *       "detail": "A query may have at most 4096 bytes.",
+                 *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
         /** @description More than 100 header fields, or more than 64 KiB of them. The connection is closed. */
         HeadersTooLarge: {
             headers: {
@@ -867,6 +886,7 @@ export interface operations {
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["EmailTaken"];
             413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["WeakPassword"];
             429: components["responses"]["TooManyRequests"];
@@ -903,6 +923,7 @@ export interface operations {
             404: components["responses"]["OutsideIssuer"];
             408: components["responses"]["RequestTimeout"];
             413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
@@ -930,6 +951,7 @@ export interface operations {
             };
             400: components["responses"]["InvalidRequest"];
             404: components["responses"]["OutsideIssuer"];
+            414: components["responses"]["UriTooLong"];
             431: components["responses"]["HeadersTooLarge"];
             503: components["responses"]["Unavailable"];
         };
@@ -978,6 +1000,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NoSuchPath"];
+            414: components["responses"]["UriTooLong"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             503: components["responses"]["Unavailable"];
@@ -1027,6 +1050,7 @@ export interface operations {
             408: components["responses"]["RequestTimeout"];
             409: components["responses"]["KeyInUse"];
             413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["KeyReused"];
             429: components["responses"]["TooManyRequests"];
@@ -1057,6 +1081,7 @@ export interface operations {
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
+            414: components["responses"]["UriTooLong"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             503: components["responses"]["Unavailable"];
@@ -1091,6 +1116,7 @@ export interface operations {
             408: components["responses"]["RequestTimeout"];
             412: components["responses"]["StaleVersion"];
             413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
@@ -1129,6 +1155,7 @@ export interface operations {
             403: components["responses"]["Forbidden"];
             404: components["responses"]["NotFound"];
             412: components["responses"]["StaleVersion"];
+            414: components["responses"]["UriTooLong"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             503: components["responses"]["Unavailable"];
@@ -1163,6 +1190,7 @@ export interface operations {
             408: components["responses"]["RequestTimeout"];
             412: components["responses"]["StaleVersion"];
             413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
@@ -1198,6 +1226,7 @@ export interface operations {
             408: components["responses"]["RequestTimeout"];
             412: components["responses"]["StaleVersion"];
             413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
@@ -1215,6 +1244,7 @@ export interface operations {
         responses: {
             200: components["responses"]["Health"];
             400: components["responses"]["InvalidRequest"];
+            414: components["responses"]["UriTooLong"];
             431: components["responses"]["HeadersTooLarge"];
         };
     };
@@ -1229,6 +1259,7 @@ export interface operations {
         responses: {
             200: components["responses"]["Health"];
             400: components["responses"]["InvalidRequest"];
+            414: components["responses"]["UriTooLong"];
             431: components["responses"]["HeadersTooLarge"];
             503: components["responses"]["Unavailable"];
         };
@@ -1258,6 +1289,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["InvalidRequest"];
+            414: components["responses"]["UriTooLong"];
             431: components["responses"]["HeadersTooLarge"];
         };
     };
@@ -1286,6 +1318,7 @@ export interface operations {
                 };
             };
             400: components["responses"]["InvalidRequest"];
+            414: components["responses"]["UriTooLong"];
             431: components["responses"]["HeadersTooLarge"];
         };
     };

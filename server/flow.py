@@ -1,0 +1,57 @@
+"""How much the server reads from a connection, and how long it waits for a client that does not read."""
+
+import fcntl
+import struct
+import termios
+from asyncio import Transport
+from collections.abc import Sized
+
+from uvicorn.protocols.http.flow_control import FlowControl
+
+MAX_PIPELINED = 16  # requests that wait for the response before theirs
+
+
+class Flow(FlowControl):
+    """uvicorn's flow control, which reads nothing while the pipeline is full."""
+
+    def __init__(self, transport: Transport, pipeline: Sized) -> None:
+        super().__init__(transport)
+        self._pipeline = pipeline
+
+    def is_full(self) -> bool:
+        """Return whether MAX_PIPELINED requests wait."""
+        return len(self._pipeline) >= MAX_PIPELINED
+
+    def resume_reading(self) -> None:
+        """Read on, unless the pipeline is full."""
+        if not self.is_full():
+            super().resume_reading()
+
+
+class Unsent:
+    """The bytes of a connection that the client has not received, and since when they are as many."""
+
+    def __init__(self, timeout_s: float) -> None:
+        self._timeout_s = timeout_s
+        self._bytes = 0
+        self._since_s = 0.0
+
+    def is_stuck(self, transport: Transport, now_s: float) -> bool:
+        """Return whether the write buffer is not empty and did not change for the timeout.
+
+        It grows only while the client reads, because the app waits when the buffer is full.
+        """
+        buffered = transport.get_write_buffer_size()
+        unsent = buffered + _unacknowledged_bytes(transport) if buffered else 0
+        if unsent != self._bytes:
+            self._bytes, self._since_s = unsent, now_s
+        return unsent > 0 and now_s - self._since_s > self._timeout_s
+
+
+def _unacknowledged_bytes(transport: Transport) -> int:
+    """Return the bytes in the socket's buffer, 0 where the system does not tell."""
+    try:
+        packed = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:
+        return 0
+    return int(struct.unpack("i", packed)[0])
