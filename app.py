@@ -81,7 +81,9 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     )
     app = AsyncApp(
         __name__,
-        lifespan=partial(_lifespan, services, verifier_for(settings, services.issuer), tracing),
+        lifespan=partial(
+            _lifespan, services, verifier_for(settings, services.issuer), tracing, settings.run_migrations
+        ),
         middlewares=_middlewares(settings, tracing),
         swagger_ui_options=SWAGGER_UI,
     )
@@ -175,10 +177,10 @@ def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
 
 @asynccontextmanager
 async def _lifespan(
-    services: Services, verifier: Verifier, tracing: "Tracing | None", _app: Any
+    services: Services, verifier: Verifier, tracing: "Tracing | None", may_migrate: bool, _app: Any
 ) -> AsyncIterator[dict[str, Any]]:
     """Migrate, serve, let go. A database that is away holds the start up no longer than FIRST_TRY_S."""
-    upgrading = asyncio.create_task(schema.keep_trying_to_upgrade(services.database))
+    upgrading = asyncio.create_task(schema.prepare(services.database, may_migrate=may_migrate))
     sweeping = asyncio.create_task(_sweep_after(upgrading, services))
     if services.issuer is not None:
         services.passwords.prepare()

@@ -27,6 +27,7 @@ class Settings:
     """What can be set. Each field is read from the variable of the same name in capitals."""
 
     database_url: str = "sqlite:///todo.db"
+    run_migrations: bool = True
     jwks_url: str | None = None
     jwt_issuer: str | None = None
     jwt_audience: str | None = None
@@ -251,6 +252,7 @@ _PARSERS: dict[str, Callable[[str], Any]] = {
     "port": _whole_number(1, 65535),
     "public_url": _origin,
     "workers": _whole_number(1, 64),
+    "run_migrations": _switch,
     "rate_limit": _switch,
     "rate_limit_login": _rate,
     "rate_limit_signup": _rate,

@@ -1,7 +1,6 @@
 """`todo check-config`: what is set, and whether it works."""
 
 import asyncio
-import os
 import socket
 import sys
 from argparse import Namespace
@@ -17,7 +16,7 @@ from cli.failures import Failure
 from cli.shown import lines_of
 from contract.problems import Problem, Unavailable
 from contract.schemas import document
-from persistence import schema, users
+from persistence import schema, sqlite_file, users
 from persistence.database import Database, described
 from security import limits
 from security.keys import FETCH_S, KeySet
@@ -81,27 +80,31 @@ async def _database(settings: Settings) -> str:
 
 
 async def _schema(database: Database, settings: Settings) -> str:
-    """Its state. Older is well: the start brings it to the newest."""
+    """Return the state of the schema. Raise Failure when it is older and stays so."""
     if database.target.is_sqlite:
         _check_file(Path(database.target.name))
     found, newest = await revision(database), schema.newest()
-    if found is None:
-        return "empty; the start of the server makes the tables"
-    if found > newest:
-        raise Failure(f"its schema is {found}, of a newer version of this program: install that one")
-    if found < newest:
-        return f"its schema is {found}; the start of the server brings it to {newest}"
+    if found is None or (found in schema.revisions() and found != newest):
+        if not settings.run_migrations:
+            raise Failure(f"{_older(found)}, and RUN_MIGRATIONS is off: run `todo migrate`")
+        return f"{_older(found)}; the server updates it to {newest} at its start"
     if not (settings.has_outside_issuer or await users.are_kept_here(database)):
         raise Failure(
             "the table users is another program's: set JWKS_URL or BETTER_AUTH_SECRET for its tokens"
         )
+    if found != newest:
+        return f"its schema is {found}, newer than {newest}, which this version needs: that works"
     return f"its schema is {found}, the newest"
 
 
+def _older(found: str | None) -> str:
+    return "it has no tables" if found is None else f"its schema is {found}"
+
+
 def _check_file(path: Path) -> None:
-    """Raises Failure unless SQLite can write to it, or make it."""
-    if not os.access(path if path.exists() else path.absolute().parent, os.W_OK):
-        raise Failure(f"{path} cannot be written: make its folder, or give this user the right to it")
+    """Raise Failure unless SQLite can write the file, or create it."""
+    if problem := sqlite_file.describe_problem(str(path)):
+        raise Failure(f"{problem}: create the folder, or give this user the right to write there")
 
 
 async def _keys(settings: Settings) -> str:

@@ -15,7 +15,7 @@ from settings import Settings
 
 
 def migrate(settings: Settings, _arguments: Namespace) -> None:
-    """Run the migrations that are still to run."""
+    """Run the migrations that are still to run, and say which schema the database has now."""
     logs.configure(settings.log_level, with_colour=not settings.no_color)
     asyncio.run(_migrate(settings.database_url))
 
@@ -24,22 +24,34 @@ async def _migrate(database_url: str) -> None:
     database = Database(database_url)
     try:
         await schema.upgrade(database)
+        found = await schema.revision(database)
     except Incompatible as incompatible:
         raise Failure(str(incompatible)) from None
     finally:
         await database.close()
+    if found not in schema.revisions():
+        print(  # noqa: T201
+            f"the database has schema {found}, of a newer version of this program, which works with it:"
+            " nothing was migrated"
+        )
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """The database, for as long as a command needs it.
 
-    Raises Failure unless it has the schema of this program, and Unavailable.
+    Raise Failure if its schema is older than this program's, and Unavailable.
     """
     database = Database(settings.database_url)
     try:
-        if (found := await revision(database)) != schema.newest():
-            raise Failure(f"the database {_is_other(found)}")
+        found = await revision(database)
+        if found is None:
+            raise Failure("the database has no tables yet: run `todo migrate`")
+        if found in schema.revisions() and found != schema.newest():
+            needed = schema.newest()
+            raise Failure(
+                f"the database has schema {found}, and this program needs {needed}: run `todo migrate`"
+            )
         yield database
     finally:
         await database.close()
@@ -52,11 +64,3 @@ async def revision(database: Database) -> str | None:
 
 def _is_not_made(database: Database) -> bool:
     return database.target.is_sqlite and not Path(database.target.name).exists()
-
-
-def _is_other(found: str | None) -> str:
-    if found is None:
-        return "has no tables yet: run `todo migrate`"
-    if found < schema.newest():
-        return f"has schema {found}, and this program needs {schema.newest()}: run `todo migrate`"
-    return f"has schema {found}, of a newer version of this program: install that one"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 
 from cli import lines
 from cli.database import opened
@@ -21,6 +21,8 @@ from persistence import imports, removals, users
 from persistence.database import Database
 from security import accounts
 from settings import Settings
+
+T = TypeVar("T")
 
 NOBODY = "there is no such person"
 
@@ -48,8 +50,10 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
     """How many were stored now; the others are of an import of the same file that was interrupted."""
     async with opened(settings) as db:
         owner = await _owner(db, name, is_outside=settings.has_outside_issuer)
-        before = await imports.count_stored(db, owner, checked.name)
+        begin = partial(imports.begin, db, owner, checked.name, now)
+        before = await _known(db, owner, begin, settings.has_outside_issuer, now)
         if before is None and not is_added and await removals.count_tasks(db, owner):
+            await imports.forget(db, owner, checked.name)
             raise Failure("the person has tasks already: --add imports these beside them")
         stored = before or 0
         with bar("Importing tasks", checked.count) as advance:
@@ -74,11 +78,11 @@ async def _owner(db: Database, name: str, *, is_outside: bool) -> str:
 
 
 async def _known(
-    db: Database, owner: str, store: Callable[[], Awaitable[None]], is_outside: bool, now: datetime
-) -> None:
-    """`store`, with a row for the user of an outside issuer. Raises Failure."""
+    db: Database, owner: str, store: Callable[[], Awaitable[T]], is_outside: bool, now: datetime
+) -> T:
+    """Run `store`. If the row of an outside issuer's user is missing, insert it first. Raise Failure."""
     try:
-        await users.provisioned(db, owner, store, is_allowed=is_outside, now=now)
+        return await users.provisioned(db, owner, store, is_allowed=is_outside, now=now)
     except InvalidToken:  # removed this very moment, or unknown to the program whose table users is
         raise Failure(NOBODY) from None
     except KeyInUse:

@@ -12,9 +12,10 @@ from contract.problems import Unavailable
 
 # https://www.postgresql.org/docs/current/errcodes-appendix.html
 # 08 connection, 53 resources, 57 operator intervention; then: serialization, deadlock, read only, a
-# transaction left idle, and a table that is not there: the schema is not yet migrated.
+# transaction left idle.
 _TRANSIENT_CLASSES = ("08", "53", "57")
-_TRANSIENT = frozenset({"40001", "40P01", "25006", "25P03", "42P01", "42703"})
+_TRANSIENT = frozenset({"40001", "40P01", "25006", "25P03"})
+_MISSING = frozenset({"42P01", "42703"})  # undefined_table, undefined_column
 # https://www.sqlite.org/rescode.html; first what is wrong with the file, which may be another one soon.
 _SQLITE_FILE = frozenset(
     {
@@ -45,6 +46,12 @@ class ConstraintViolated(Exception):
         self.name = name
 
 
+class NotMigrated(Unavailable):
+    """A table or a column is missing."""
+
+    detail = "The database has an older schema than this server needs. `todo migrate` updates it."
+
+
 class Locked(Unavailable):
     """What a statement needs is held by another transaction."""
 
@@ -70,6 +77,8 @@ def translated() -> Iterator[None]:
         cause = error.orig if isinstance(error, DBAPIError) else error
         if getattr(cause, "sqlstate", None) == psycopg.errors.LockNotAvailable.sqlstate:
             raise Locked from cause
+        if _is_not_migrated(cause):
+            raise NotMigrated from cause
         if _is_transient(cause):
             raise Unavailable from cause
         raise
@@ -98,11 +107,16 @@ def _constraint(error: psycopg.Error | sqlite3.Error) -> str:
     return _SQLITE_CONSTRAINTS.get(str(error), "")
 
 
+def _is_not_migrated(error: BaseException | None) -> bool:
+    if isinstance(error, sqlite3.Error):
+        return any(words in str(error) for words in _SQLITE_SCHEMA)
+    return getattr(error, "sqlstate", None) in _MISSING
+
+
 def _is_transient(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         is_full = _sqlite_code(error) == sqlite3.SQLITE_FULL
-        is_not_migrated = any(words in str(error) for words in _SQLITE_SCHEMA)
-        return is_full or is_not_migrated or is_busy(error) or is_of_the_file(error)
+        return is_full or is_busy(error) or is_of_the_file(error)
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return error.sqlstate[:2] in _TRANSIENT_CLASSES or error.sqlstate in _TRANSIENT
     return isinstance(error, psycopg.OperationalError)  # refused, cut off, out of time

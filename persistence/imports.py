@@ -9,7 +9,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import Executable, bindparam, delete, insert, select
+from sqlalchemy import Executable, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contract.problems import KeyInUse
@@ -22,17 +22,21 @@ ROWS = 100  # in a statement
 _KEYS = idempotency_keys.c
 _MINE = (_KEYS.user_id == bindparam("owner")) & (_KEYS.key == bindparam("id"))
 _STORED = select(_KEYS.answer).where(_MINE)
-_INSERT = upsert(idempotency_keys).values(
-    user_id=bindparam("owner"),
-    key=bindparam("id"),
-    fingerprint=bindparam("id"),
-    answer=bindparam("after"),
-    created_at=bindparam("now", type_=_KEYS.created_at.type),
+_BEGIN = (
+    upsert(idempotency_keys)
+    .values(
+        user_id=bindparam("owner"),
+        key=bindparam("id"),
+        fingerprint=bindparam("id"),
+        answer="0",
+        created_at=bindparam("now", type_=_KEYS.created_at.type),
+    )
+    .on_conflict_do_nothing()
 )
-_COUNT_UP = _INSERT.on_conflict_do_update(
-    index_elements=[_KEYS.user_id, _KEYS.key],
-    set_={"answer": _INSERT.excluded.answer, "created_at": _INSERT.excluded.created_at},
-    where=_KEYS.answer == bindparam("before"),
+_COUNT_UP = (
+    update(idempotency_keys)
+    .where(_MINE, _KEYS.answer == bindparam("before"))
+    .values(answer=bindparam("after"), created_at=bindparam("now", type_=_KEYS.created_at.type))
 )
 _FORGET = delete(idempotency_keys).where(_MINE)
 
@@ -58,26 +62,29 @@ def _row(number: int) -> dict[str, Any]:
     return {"user_id": bindparam("owner"), "version": 1, **given}
 
 
-async def count_stored(db: Database, owner: str, file: str) -> int | None:
-    """How many tasks of `file` an import has stored that was interrupted; None when there was none."""
-    row = await db.fetch_one(_STORED, {"owner": owner, "id": _key(file)})
-    return None if row is None else int(row.answer)
+async def begin(db: Database, owner: str, file: str, now: datetime) -> int | None:
+    """Begin an import. Return how many tasks an interrupted import of `file` has stored, None without one.
+
+    Raise ConstraintViolated when `owner` has no row in users.
+    """
+    if await db.execute(_BEGIN, {"owner": owner, "id": _key(file), "now": now}):
+        return None
+    return await _count_stored(db, owner, file) or 0
 
 
 async def store(
     db: Database, owner: str, rows: Sequence[NewTask], *, file: str, before: int, now: datetime
 ) -> None:
-    """Store these tasks of `owner`, the first `before` of `file` being there already, all or none.
+    """Store these tasks of `owner`, all or none, after the first `before` of `file`.
 
-    Raises KeyInUse when they are not (any longer): the file is being imported elsewhere. Raises
-    ConstraintViolated when `owner` has no row in users.
+    Raise KeyInUse when another number is stored: another import of the file runs, or has ended.
     """
     after = before + len(rows)
     count = {"owner": owner, "id": _key(file), "before": str(before), "after": str(after), "now": now}
 
     async def together(transaction: Database) -> None:
         if not await transaction.execute(_COUNT_UP, count):
-            if await count_stored(transaction, owner, file) == after:
+            if await _count_stored(transaction, owner, file) == after:
                 return  # committed, and the answer was lost
             raise KeyInUse
         for start in range(0, len(rows), ROWS):
@@ -89,6 +96,11 @@ async def store(
 async def forget(db: Database, owner: str, file: str) -> None:
     """The import of `file` is over."""
     await db.execute(_FORGET, {"owner": owner, "id": _key(file)})
+
+
+async def _count_stored(db: Database, owner: str, file: str) -> int | None:
+    row = await db.fetch_one(_STORED, {"owner": owner, "id": _key(file)})
+    return None if row is None else int(row.answer)
 
 
 async def _insert(db: Database, owner: str, rows: Sequence[NewTask]) -> None:

@@ -1,17 +1,19 @@
-"""Brings the database to the newest schema, and tells whether it is there."""
+"""Migrate the database to the newest schema, and check which one it has."""
 
 import asyncio
 import logging
+import sqlite3
 from functools import cache
+from itertools import chain, repeat
 from pathlib import Path
 
 import psycopg
-from sqlalchemy import Engine, NullPool, create_engine, event, text
+from sqlalchemy import Engine, NullPool, Select, column, create_engine, event, select, table, text
 
 from contract.problems import Unavailable
-from persistence import postgresql_pool, sqlite
+from persistence import postgresql_pool, sqlite, sqlite_file
 from persistence.database import Database, Target
-from persistence.failures import Incompatible, translated
+from persistence.failures import Incompatible, NotMigrated, translated
 
 log = logging.getLogger("todo.schema")
 
@@ -19,14 +21,15 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 # Any number will do, as long as every version of this product uses the same one.
 _MIGRATION_LOCK = 7_206_014_551
-_VERSION = text("SELECT version_num FROM todo_schema_version")
+VERSION_TABLE = "todo_schema_version"  # not alembic_version: a frontend may use the same database
+_VERSION: Select[tuple[str]] = select(column("version_num")).select_from(table(VERSION_TABLE))
 _ANYTHING = text("SELECT 1 AS one")
 
 
 async def upgrade(db: Database) -> None:
     """Run every migration that is still to run, in one transaction, one server at a time.
 
-    Raises Unavailable while the database cannot be reached.
+    Accept a newer schema: migrations only add. Raise Unavailable while the database cannot be reached.
     """
     try:
         await check(db)
@@ -34,29 +37,39 @@ async def upgrade(db: Database) -> None:
         await asyncio.to_thread(_upgrade, db.target)
 
 
-async def keep_trying_to_upgrade(db: Database, *, every_s: float = 1.0) -> None:
-    """`upgrade`, again and again until it succeeds: the server may be started before its database."""
-    while True:
+async def prepare(db: Database, *, may_migrate: bool) -> None:
+    """Upgrade, or wait for `todo migrate`, until the database is ready; the server may be started before it.
+
+    Log each failure once, and a warning when the schema is newer than this code.
+    """
+    failure = ""
+    for wait_s in chain((1, 2, 4), repeat(5)):
         try:
-            return await upgrade(db)
-        except Unavailable as unavailable:
-            log.warning("the database cannot be reached; trying again: %s", unavailable.__cause__)
-        except Incompatible as incompatible:
-            log.error("the schema cannot be brought up to date: %s", incompatible)
-        except Exception:
-            log.exception("the schema cannot be brought up to date; trying again")
-        await asyncio.sleep(every_s)
+            await (upgrade(db) if may_migrate else check(db))
+            break
+        except (Unavailable, Incompatible) as error:
+            if failure != (failure := _describe(error, db.target)):
+                level = logging.ERROR if isinstance(error, Incompatible) else logging.WARNING
+                log.log(level, "the database is not ready", extra={"reason": failure})
+        except Exception as error:
+            if failure != (failure := type(error).__name__):
+                log.exception("the schema cannot be brought up to date")
+        await asyncio.sleep(wait_s)
+    if failure:
+        log.info("the database is ready")
+    if (found := await revision(db)) not in revisions():
+        log.warning("the schema is newer than this server", extra={"found": found, "known": newest()})
 
 
 async def check(db: Database) -> None:
-    """Raises Unavailable unless the database answers and has the schema that this code needs."""
+    """Raise Unavailable unless the database answers and has the schema of this code, or a newer one."""
     row = await db.fetch_one(_VERSION, {})
-    if row is None or row.version_num != newest():
-        raise Unavailable("The database has another schema than this server needs.")
+    if row is None or (row.version_num in revisions() and row.version_num != newest()):
+        raise NotMigrated
 
 
 async def revision(db: Database) -> str | None:
-    """That of the schema which the database has; None where it has none. Raises Unavailable."""
+    """Return the revision of the schema, None without tables. Raise Unavailable."""
     await db.fetch_one(_ANYTHING, {})
     try:
         row = await db.fetch_one(_VERSION, {})
@@ -66,15 +79,32 @@ async def revision(db: Database) -> str | None:
 
 
 @cache
+def revisions() -> frozenset[str]:
+    """Return the revisions that this code knows: the name of each migration's file begins with one."""
+    files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
+    return frozenset(file.name.partition("_")[0] for file in files)
+
+
 def newest() -> str:
-    """The revision that this code needs: the files of the migrations begin with theirs."""
-    return max(file.name.partition("_")[0] for file in (MIGRATIONS / "versions").glob("[0-9]*_*.py"))
+    """Return the revision that this code needs."""
+    return max(revisions())
+
+
+def _describe(error: Exception, target: Target) -> str:
+    """Return why the database cannot be used. Of PostgreSQL's errors say neither host nor role."""
+    cause = None if isinstance(error, NotMigrated) else error.__cause__
+    if isinstance(cause, psycopg.Error):
+        return f"{type(cause).__name__} {cause.sqlstate or ''}".rstrip()
+    if isinstance(cause, sqlite3.Error) and target.is_sqlite:
+        return sqlite_file.describe_problem(target.name) or str(cause)
+    return error.detail if isinstance(error, Unavailable) else str(error)
 
 
 def _upgrade(target: Target) -> None:
     # 100 ms and 10 MB that a server whose database is up to date does not need.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
+    from alembic.migration import MigrationContext  # noqa: PLC0415
 
     engine = _engine(target)
     with translated(), engine.begin() as connection:
@@ -85,7 +115,11 @@ def _upgrade(target: Target) -> None:
         config = Config()
         config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
         config.attributes["connection"] = connection
-        command.upgrade(config, "head")
+        context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
+        found = context.get_current_revision()
+        if found is None or found in revisions():  # or another server has just made it newer
+            command.upgrade(config, "head")
+            log.info("the schema is migrated", extra={"from": found, "to": newest()})
 
 
 def _engine(target: Target) -> Engine:

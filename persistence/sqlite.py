@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from prometheus_client import Gauge
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
+from persistence import sqlite_file
 from persistence.failures import is_busy, is_of_the_file
 from persistence.statements import Compiled, Parameters, Row, Run
 
@@ -122,7 +123,8 @@ class SQLite:
 
 
 def connect(path: str, *, patience_ms: int) -> sqlite3.Connection:
-    """A connection that commits each statement by itself."""
+    """Open a connection that commits each statement by itself. Create the file if it is missing."""
+    sqlite_file.protect(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
     connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
     for pragma in PRAGMAS:

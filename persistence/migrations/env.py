@@ -2,9 +2,11 @@
 
 from alembic import context
 
+from persistence.schema import VERSION_TABLE
+
 context.configure(
     connection=context.config.attributes["connection"],
-    version_table="todo_schema_version",  # not alembic_version: the database may be shared with a frontend's
+    version_table=VERSION_TABLE,
     transactional_ddl=True,  # SQLite's is; Alembic assumes that it is not
 )
 context.run_migrations()

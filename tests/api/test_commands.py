@@ -106,16 +106,27 @@ def test_command_creates_no_database(tmp_path: Path):
         assert [*tmp_path.iterdir()] == []
 
 
-@pytest.mark.parametrize(("revision", "hint"), [("0002", "run `todo migrate`"), ("9999", "a newer version")])
-def test_command_rejects_a_database_with_another_schema(tmp_path: Path, revision: str, hint: str):
-    call_todo(tmp_path, "migrate")
-    engine = open_engine(f"sqlite:///{tmp_path / 'todo.db'}")
+def set_schema_version(folder: Path, version: str) -> None:
+    call_todo(folder, "migrate")
+    engine = open_engine(f"sqlite:///{folder / 'todo.db'}")
     with engine.connect() as connection:
-        connection.execute(text(f"UPDATE todo_schema_version SET version_num = '{revision}'"))
+        connection.execute(text(f"UPDATE todo_schema_version SET version_num = '{version}'"))
     engine.dispose()
+
+
+def test_command_rejects_a_database_with_an_older_schema(tmp_path: Path):
+    set_schema_version(tmp_path, "0002")
     ended = call_todo(tmp_path, "export", "ada")
     assert (ended.status, ended.output) == (1, "")
-    assert hint in ended.errors
+    assert "run `todo migrate`" in ended.errors
+
+
+def test_command_works_with_a_newer_schema_which_migrate_explains(tmp_path: Path):
+    set_schema_version(tmp_path, "9999")
+    assert "there is no such person" in call_todo(tmp_path, "export", "ada").errors
+    ended = call_todo(tmp_path, "migrate")
+    assert ended.status == 0
+    assert "schema 9999, of a newer version" in ended.output
 
 
 def test_closed_pipe_ends_a_command_without_a_message(folder: Path):

@@ -1,0 +1,34 @@
+"""SQLite's files: who may read them, and why they cannot be written."""
+
+import os
+from contextlib import suppress
+
+MODE = 0o600  # they hold the private signing key
+
+
+def protect(path: str) -> None:
+    """Create the file if it is missing, and let only its owner read and write it, -wal and -shm.
+
+    SQLite gives -wal and -shm the mode of the file. An existing file is not opened: to close it would release
+    the locks that this process has on it. Errors are left to SQLite, which meets them next.
+    """
+    file = os.path.realpath(path)
+    with suppress(OSError):
+        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, MODE))
+    for name in (file, f"{file}-wal", f"{file}-shm"):
+        with suppress(OSError):  # missing, or another user's
+            if os.stat(name).st_mode & 0o077:
+                os.chmod(name, MODE)
+
+
+def describe_problem(path: str) -> str | None:
+    """Return why the file cannot be written, with its folder and users, None if there is another reason."""
+    file = os.path.realpath(path)
+    folder, user = os.path.dirname(file), os.geteuid()
+    if not os.path.isdir(folder):
+        return f"the folder {folder} does not exist, or uid {user} of this process may not see it"
+    for needed in (folder, file):
+        if os.path.exists(needed) and not os.access(needed, os.W_OK, effective_ids=True):
+            owner = os.stat(needed).st_uid
+            return f"{needed} cannot be written: it belongs to uid {owner}, this process has uid {user}"
+    return None
