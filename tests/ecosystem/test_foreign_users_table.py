@@ -100,11 +100,11 @@ def test_ids_that_are_not_text_are_named_in_the_log(
         return [record for record in caplog.records if record.name == "todo.schema"]
 
     async def try_until_it_is_logged(database: Database) -> None:
-        trying = asyncio.create_task(schema.keep_trying_to_upgrade(database))
+        trying = asyncio.create_task(schema.prepare(database, may_migrate=True))
         await asyncio.to_thread(eventually, lambda: records() != [], 10)
         trying.cancel()
 
     run_on(url, try_until_it_is_logged)
     record = records()[0]
-    assert "the table users is another program's and its ids are INTEGER" in record.getMessage()
+    assert "the table users is another program's and its ids are INTEGER" in vars(record)["reason"]
     assert (record.levelname, record.exc_info) == ("ERROR", None)
