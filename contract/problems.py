@@ -145,6 +145,13 @@ class TooLarge(Problem):
     status, code, title = 413, "too-large", "The body is too large"
 
 
+class UriTooLong(Problem):
+    """A query that is longer than any that the contract allows (RFC 9110 15.5.15)."""
+
+    status, code, title = 414, "uri-too-long", "The query is too long"
+    detail = "A query may have at most 4096 bytes."
+
+
 class UnsupportedMediaType(Problem):
     """A body that is not what the operation takes."""
 
@@ -180,13 +187,6 @@ class TooManyRequests(Problem):
             "RateLimit-Policy": f'"{name}";q={count};w={window_s}',
         }
         super().__init__(headers={"Retry-After": str(wait_s)} | fields)
-
-
-class UriTooLong(Problem):
-    """A query that is longer than any that the contract allows (RFC 9110 15.5.15)."""
-
-    status, code, title = 414, "uri-too-long", "The query is too long"
-    detail = "A query may have at most 4096 bytes."
 
 
 class HeadersTooLarge(Problem):

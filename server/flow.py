@@ -1,6 +1,7 @@
 """How much the server reads from a connection, and how long it waits for a client that does not read."""
 
 import fcntl
+import socket
 import struct
 import termios
 from asyncio import Transport
@@ -46,6 +47,16 @@ class Unsent:
         if unsent != self._bytes:
             self._bytes, self._since_s = unsent, now_s
         return unsent > 0 and now_s - self._since_s > self._timeout_s
+
+
+def reset(transport: Transport) -> None:
+    """Close the connection and drop what is not sent.
+
+    Without SO_LINGER the system keeps up to 4 MB of it for as long as the client keeps the connection.
+    """
+    at_once = struct.pack("ii", 1, 0)
+    transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
+    transport.abort()
 
 
 def _unacknowledged_bytes(transport: Transport) -> int:

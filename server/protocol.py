@@ -10,7 +10,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from contract.guard import MAX_HEADER_BYTES
 from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unavailable, Unreadable
 from observability.requests import new_request_id
-from server.flow import Flow, Unsent
+from server.flow import Flow, Unsent, reset
 from server.rejections import render
 
 log = logging.getLogger("todo.server")
@@ -64,9 +64,9 @@ class Protocol(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def abort_if_unread(self, now: float) -> None:
-        """Abort the connection if the client has read nothing of its responses for UNREAD_TIMEOUT_S."""
+        """Reset the connection if the client has read nothing of its responses for UNREAD_TIMEOUT_S."""
         if self._unsent.is_stuck(self.transport, now):
-            self.transport.abort()
+            reset(self.transport)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
