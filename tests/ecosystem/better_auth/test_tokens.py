@@ -1,8 +1,9 @@
 """Users of a real Better Auth have their tasks here, by its published keys or by a shared secret.
 
-On PostgreSQL Better Auth keeps its tables in our database and its tokens carry the email alone, as the README
-advises. On SQLite it keeps its users in memory and its tokens carry the whole row. Both keep a copy of the
-session in a cookie: a JWT, signed on SQLite with the shared secret, on PostgreSQL with the published keys.
+On PostgreSQL Better Auth keeps its tables in our database and its tokens contain only the email, as
+docs/better-auth.md advises. On SQLite it keeps its users in memory and its tokens contain the whole row. Both
+keep a copy of the session in a cookie: a JWT, signed on SQLite with the shared secret, on PostgreSQL with the
+published keys.
 """
 
 from collections.abc import Callable, Iterator

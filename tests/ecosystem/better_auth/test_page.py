@@ -1,4 +1,4 @@
-"""The frontend code of the README compiles, strictly, with the real Better Auth and our own client."""
+"""The frontend code in docs/better-auth.md compiles, strictly, with the real Better Auth and our client."""
 
 import json
 import re
@@ -6,7 +6,7 @@ import re
 from tests.support.programs import compile_typescript
 from tests.support.server import ROOT
 
-FOLDER = ROOT / "test-output" / "readme"  # below the project, where its packages are found
+FOLDER = ROOT / "test-output" / "better-auth"  # below the project, where its packages are found
 FILES = ("auth.ts", "browser.ts", "route.ts")
 # What a Next.js app declares.
 DECLARATIONS = """
@@ -25,8 +25,9 @@ OPTIONS = {
 }
 
 
-def test_frontend_code_of_the_readme_compiles():
-    blocks = re.findall(r"```ts\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
+def test_frontend_code_of_the_page_compiles():
+    page = (ROOT / "docs" / "better-auth.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```ts\n(.*?)```", page, re.DOTALL)
     FOLDER.mkdir(parents=True, exist_ok=True)
     for name, block in zip(FILES, blocks, strict=True):
         (FOLDER / name).write_text(block, encoding="utf-8")
