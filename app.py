@@ -1,4 +1,4 @@
-"""Assembles the app: settings, database, security, Connexion and its middlewares."""
+"""Assemble the app: settings, database, security, Connexion and its middlewares."""
 
 import asyncio
 import warnings
@@ -60,12 +60,12 @@ SWAGGER_UI = SwaggerUIOptions(
 
 
 def utc_now() -> datetime:
-    """The clock of a server that is not under test."""
+    """Return the current time in UTC."""
     return datetime.now(UTC)
 
 
 def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncApp:
-    """The ASGI app. Nothing is connected to before it is started."""
+    """Return the ASGI app. It connects to nothing before its startup."""
     document = schemas.document()
     metrics.build(document["info"]["version"])
     tracing = _tracing(settings, document)
@@ -97,7 +97,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
 
 
 def _limits(settings: Settings) -> Limits | None:
-    """The rate of each limit that the contract names; None when they are turned off."""
+    """Return the rate limits that the contract names, None if they are off."""
     if not settings.rate_limit:
         return None
     rates = {
@@ -109,7 +109,7 @@ def _limits(settings: Settings) -> Limits | None:
 
 
 def _tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing | None":
-    """None unless it is asked for: the packages are an extra."""
+    """Return the tracing, None without a collector: its packages are an extra."""
     if settings.otel_exporter_otlp_endpoint is None:
         return None
     from observability import spans  # noqa: PLC0415
@@ -118,7 +118,7 @@ def _tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing | None
 
 
 def _middlewares(settings: Settings, tracing: "Tracing | None") -> list[Any]:
-    """From the outermost in. Connexion's own validators and error handlers are replaced (see contract/)."""
+    """Return the middlewares, outermost first. Some replace Connexion's (see contract/)."""
     cors = partial(
         CorsMiddleware,
         allow_origins=settings.cors_origins,
@@ -159,7 +159,7 @@ def _middlewares(settings: Settings, tracing: "Tracing | None") -> list[Any]:
 
 
 def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
-    """What makes a token valid: exactly one of three issuers."""
+    """Return the verifier for tokens of the one issuer that the settings name."""
     if issuer is not None:
         return Verifier(
             algorithms=frozenset({"EdDSA"}),
@@ -179,7 +179,7 @@ def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
 async def _lifespan(
     services: Services, verifier: Verifier, tracing: "Tracing | None", may_migrate: bool, _app: Any
 ) -> AsyncIterator[dict[str, Any]]:
-    """Migrate, serve, let go. A database that is away holds the start up no longer than FIRST_TRY_S."""
+    """Migrate, serve and close. A database that is away delays startup by FIRST_TRY_S at most."""
     upgrading = asyncio.create_task(schema.prepare(services.database, may_migrate=may_migrate))
     sweeping = asyncio.create_task(_sweep_after(upgrading, services))
     if services.issuer is not None:
@@ -201,7 +201,7 @@ async def _sweep_after(upgrading: asyncio.Task[None], services: Services) -> Non
 async def check_assembly(settings: Settings) -> None:
     """Assemble the app and send it one request, which needs no database.
 
-    Raises what Connexion raises for an operation without a handler, TypeError for a handler whose arguments
+    Raise what Connexion raises for an operation without a handler, TypeError for a handler whose arguments
     are not the contract's, and the errors of security/gate.py.
     """
     transport = httpx.ASGITransport(create_app(settings))

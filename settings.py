@@ -1,4 +1,4 @@
-"""The environment, read once into one frozen object; nothing else in the project reads it."""
+"""The settings: the environment, read once. No other module reads the environment."""
 
 import os
 import re
@@ -19,12 +19,12 @@ LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class SettingsError(Exception):
-    """What is wrong with the environment: a line for each setting, with its name and never its value."""
+    """Wrong settings: one line for each, with its name and without its value."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What can be set. Each field is read from the variable of the same name in capitals."""
+    """All settings. Each field is read from the variable of the same name in capitals."""
 
     database_url: str = "sqlite:///todo.db"
     run_migrations: bool = True
@@ -53,14 +53,14 @@ class Settings:
 
     @property
     def has_outside_issuer(self) -> bool:
-        """Whether someone else signs the tokens, and so keeps the accounts."""
+        """Whether an outside issuer signs the tokens and has the accounts."""
         return bool(self.jwks_url or self.better_auth_secret)
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
-        """The settings of `environ`; by default of `.env` in this folder and the environment, which wins.
+        """Read the settings from `environ`, by default from `.env` and the environment, which wins.
 
-        Raises SettingsError, naming every setting that is wrong. An empty value counts as not set.
+        Raise SettingsError that names every wrong setting. An empty value means not set.
         """
         if environ is None:
             environ = _file() | dict(os.environ)
@@ -82,7 +82,7 @@ class Settings:
 
 
 def source(field: str) -> str:
-    """Where its value comes from: the environment, .env, or the default."""
+    """Return where the value comes from: environment, .env or default."""
     for place, values in (("environment", os.environ), (".env", _file())):
         if (text := values.get(field.upper())) is not None:
             return place if text.strip() else "default"
@@ -90,7 +90,7 @@ def source(field: str) -> str:
 
 
 def _file() -> dict[str, str]:
-    """What .env in this folder sets."""
+    """Return the variables in .env of the working folder."""
     return {name: value for name, value in dotenv_values(Path(".env")).items() if value is not None}
 
 
@@ -105,7 +105,7 @@ def _default_public_url(values: Mapping[str, Any]) -> str:
 
 
 def _contradictions(given: Set[str]) -> list[str]:
-    """What is wrong between the settings given: exactly one of three may sign the tokens."""
+    """Return the contradictions between settings: exactly one issuer may sign the tokens."""
     claims = ("JWT_ISSUER", "JWT_AUDIENCE")
     if {"jwks_url", "better_auth_secret"} <= given:
         return ["JWKS_URL and BETTER_AUTH_SECRET are both set: exactly one of them may sign the tokens"]
@@ -147,7 +147,7 @@ def _database_url(text: str) -> str:
 
 
 def _url(text: str, wanted: str) -> SplitResult:
-    """The parts of an http or https URL. Raises ValueError that says `wanted` and holds no value."""
+    """Return the parts of an http or https URL. Raise ValueError with `wanted` and without the value."""
     try:
         parts = urlsplit(text)
         is_usable = (
@@ -161,7 +161,7 @@ def _url(text: str, wanted: str) -> SplitResult:
 
 
 def _origin(text: str) -> str:
-    """An origin as browsers send it: lower case, without the scheme's own port or a path (RFC 6454 6.1)."""
+    """Return an origin as browsers send it: lower case, no default port, no path (RFC 6454 6.1)."""
     wanted = "must be like https://app.example.com, without a path"
     parts = _url(text.rstrip("/"), wanted)
     if parts.path or "?" in text:

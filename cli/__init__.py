@@ -1,1 +1,1 @@
-"""The command line: each command asks the rooms below it; nothing here knows HTTP or SQL."""
+"""The command line. Contains no HTTP and no SQL."""

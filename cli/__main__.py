@@ -1,4 +1,4 @@
-"""`python -m cli`: runs the command that is named, and ends with its status."""
+"""`python -m cli`: run a command and end with its status."""
 
 import os
 import signal
@@ -25,7 +25,7 @@ INTERRUPTED, CLOSED_PIPE = 130, 141  # as if by SIGINT and SIGPIPE: what a shell
 def main() -> None:
     """Run the command named on the command line.
 
-    Ends with 0, or 1 when it failed, 2 when it is used wrongly, 130 after Ctrl-C.
+    End with 0, 1 if the command failed, 2 if it was called wrongly, 130 after Ctrl-C.
     """
     try:
         try:
@@ -40,7 +40,7 @@ def main() -> None:
 
 
 def _run() -> None:
-    """Whatever fails is said in a line, without the values that an exception may hold."""
+    """Run the command. Print an error in one line, without values."""
     arguments = parser().parse_args()
     logging.getLogger().addHandler(logging.NullHandler())  # serve and migrate have logs, the others say it
     try:
@@ -61,7 +61,7 @@ def _run() -> None:
 
 
 def _settings() -> Settings:
-    """Raises Failure that names every setting which is wrong."""
+    """Raise Failure that names every setting which is wrong."""
     # 0.4 s that nobody needs who asks for help.
     from persistence.database import parse  # noqa: PLC0415
 
@@ -76,7 +76,7 @@ def _settings() -> Settings:
 
 
 def _where(error: Exception) -> str:
-    """What was not foreseen: its kind, and the last place of this program on the way there."""
+    """Describe an unexpected error: its type, and the last line of this program in its traceback."""
     frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
     place = f"{Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno}"
     return f"a fault of this program: {type(error).__name__} at {place}"

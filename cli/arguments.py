@@ -1,7 +1,7 @@
-"""What the command line takes, and what `--help` says of it.
+"""The arguments of the command line, and the text of `--help`.
 
-A command names the function that runs it: only that one is imported, since the server's libraries take half
-a second.
+A command names its function, which is imported only when it runs, because the server's libraries take half a
+second.
 """
 
 import argparse
@@ -13,7 +13,7 @@ USER = "the person's id, or the email of an account here"
 
 
 def parser() -> argparse.ArgumentParser:
-    """`command` of what it gives is `module:function`, to be called with the settings and the arguments."""
+    """Return the parser. Its `command` is `module:function`, for a call with settings and arguments."""
     root = argparse.ArgumentParser(
         prog="todo",
         description="A multi-user todo backend, contract first. Settings come from the environment and from "

@@ -1,4 +1,4 @@
-"""`todo check-config`: what is set, and whether it works."""
+"""`todo check-config`: show the settings and check that they work."""
 
 import asyncio
 import socket
@@ -26,17 +26,17 @@ LIVE = "/health/live"
 ANSWER_S = 3  # what listens on the port has to say whether it is this very server
 
 Check = Callable[[Settings], Awaitable[str]]
-"""What is well, in a line. Raises Failure with what is not, and what to do."""
+"""What is well, in a line. Raise Failure with what is not, and what to do."""
 
 
 def run(settings: Settings, _arguments: Namespace) -> None:
-    """Say all of it; status 1 when something is wrong."""
+    """Print all checks, and end with status 1 if one fails."""
     print(*lines_of(settings), "", sep="\n")  # noqa: T201
     sys.exit(0 if asyncio.run(_are_well(settings)) else 1)
 
 
 async def _are_well(settings: Settings) -> bool:
-    """Whether everything is; all of it is tried either way."""
+    """Run every check, and return whether all succeed."""
     checks: dict[str, Check] = {
         "contract": _contract,
         "database": _database,
@@ -48,7 +48,7 @@ async def _are_well(settings: Settings) -> bool:
 
 
 async def _is_well(name: str, check: Check, settings: Settings) -> bool:
-    """Whether it is, and the line that says so."""
+    """Run a check, print its line, and return whether it succeeds."""
     try:
         state, said = "ok", await check(settings)
     except Failure as failure:
@@ -58,7 +58,7 @@ async def _is_well(name: str, check: Check, settings: Settings) -> bool:
 
 
 async def _contract(settings: Settings) -> str:
-    """Assemble the app. Raises Failure when an operation has no fitting handler."""
+    """Assemble the app. Raise Failure if an operation has no matching handler."""
     try:
         await check_assembly(settings)
     except Exception as error:
@@ -140,7 +140,7 @@ async def _rate_limits(settings: Settings) -> str:
 
 
 async def _port(settings: Settings) -> str:
-    """Free, or this server's already: one may check beside a server that runs."""
+    """Check that the port is free, or that a server of this kind uses it."""
     if (trouble := _trouble_listening(settings.host, settings.port)) is None:
         return "free"
     if await _is_served(settings):
@@ -172,5 +172,5 @@ async def _is_served(settings: Settings) -> bool:
 
 
 def _line(error: BaseException) -> str:
-    """What it says, on one line."""
+    """Return the message of an error in one line."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__

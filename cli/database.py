@@ -38,7 +38,7 @@ async def _migrate(database_url: str) -> None:
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Database]:
-    """The database, for as long as a command needs it.
+    """Open the database for a command.
 
     Raise Failure if its schema is older than this program's, and Unavailable.
     """
@@ -58,7 +58,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
 
 
 async def revision(database: Database) -> str | None:
-    """That of its schema; None where there is none yet. No file is made. Raises Unavailable."""
+    """Return the revision of the schema, None without one. Create no file. Raise Unavailable."""
     return None if _is_not_made(database) else await schema.revision(database)
 
 

@@ -1,4 +1,4 @@
-"""`todo export`: a person's data as JSON Lines."""
+"""`todo export`: a user's data as JSON Lines."""
 
 import asyncio
 import os
@@ -25,7 +25,7 @@ PAGE = 1000
 
 
 def run(settings: Settings, arguments: Namespace) -> None:
-    """Write to standard output, or to a file that has its name only when it is whole."""
+    """Write to standard output, or to a file that gets its name when it is complete."""
     if arguments.output is None:
         if arguments.force:
             raise WrongUsage("--force says nothing without --output")
@@ -37,7 +37,7 @@ def run(settings: Settings, arguments: Namespace) -> None:
 
 @contextmanager
 def _replacing(path: Path, *, is_forced: bool) -> Iterator[BinaryIO]:
-    """A file beside `path`, for its owner only, that gets its name in the end. Raises Failure."""
+    """Yield a file beside `path`, for its owner only, and rename it at the end. Raise Failure."""
     _check_that_it_is_free(path, is_forced=is_forced)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -71,7 +71,7 @@ async def _export(settings: Settings, name: str, file: BinaryIO, *, is_watched: 
 
 
 async def _pages(db: Database, owner: str) -> Any:
-    """Oldest first: a task keeps its place whatever becomes of it, and new ones come last."""
+    """Yield all pages, oldest first, so that changes meanwhile move no task and new ones come last."""
     cursor = None
     while True:
         page = await task_pages.get(
@@ -83,7 +83,7 @@ async def _pages(db: Database, owner: str) -> Any:
 
 
 def _account(person: Row) -> dict[str, Any]:
-    """What is known: of a user in another program's table, the id."""
+    """Return the known fields; only the id for a user in another program's table."""
     return representations.account(person) if "email" in person._fields else {"id": person.id}
 
 

@@ -1,13 +1,13 @@
-"""How a command ends that did not do what it was asked."""
+"""The errors that end a command."""
 
 
 class Failure(Exception):
-    """What is wrong and what to do about it, in a line for the person who runs the command; no secret."""
+    """One line for the operator: what is wrong and what to do. It contains no secret."""
 
     status = 1
 
 
 class WrongUsage(Failure):
-    """What the arguments do not allow here."""
+    """Arguments that are not allowed together or in this place."""
 
     status = 2

@@ -1,4 +1,4 @@
-"""`todo import`: a person's tasks from JSON Lines."""
+"""`todo import`: a user's tasks from JSON Lines."""
 
 import asyncio
 import sys
@@ -28,7 +28,7 @@ NOBODY = "there is no such person"
 
 
 def run(settings: Settings, arguments: Namespace) -> None:
-    """Check every line, then store the tasks, and say how many."""
+    """Check every line, then store the tasks and print how many."""
     now = datetime.now(UTC)
     with _source(arguments.file) as (file, size), bar("Checking lines", size) as advance:
         checked = lines.check(file, now=now, advance=advance)
@@ -38,7 +38,7 @@ def run(settings: Settings, arguments: Namespace) -> None:
 
 @contextmanager
 def _source(path: Path | None) -> Iterator[tuple[BinaryIO, int | None]]:
-    """What is to be read, and its length if that is known."""
+    """Yield the source, and its length in bytes if it is known."""
     if path is None:
         yield sys.stdin.buffer, None
         return
@@ -47,7 +47,7 @@ def _source(path: Path | None) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 async def _import(settings: Settings, name: str, checked: Checked, *, is_added: bool, now: datetime) -> int:
-    """How many were stored now; the others are of an import of the same file that was interrupted."""
+    """Store the tasks that an interrupted import of the file has not stored, and return how many."""
     async with opened(settings) as db:
         owner = await _owner(db, name, is_outside=settings.has_outside_issuer)
         begin = partial(imports.begin, db, owner, checked.name, now)
@@ -68,7 +68,7 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
 
 
 async def _owner(db: Database, name: str, *, is_outside: bool) -> str:
-    """The id of the person; the users of an outside issuer need not be known here yet. Raises Failure."""
+    """Return the user's id. A user of an outside issuer may be new. Raise Failure."""
     row = await users.find(db, name, email=accounts.normalised(name))
     if row is not None:
         return str(row.id)

@@ -1,4 +1,4 @@
-"""The lines of `todo export` on their way back: held to the contract, and set aside until all are good."""
+"""Checks the lines of an import by the contract, and buffers them until all are valid."""
 
 import hashlib
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ _TIMES = {"properties": {"created_at": _TIME, "updated_at": _TIME}}
 
 
 class Checked:
-    """The tasks of a file, every one of them good. They wait on disk: there may be millions."""
+    """The valid tasks of a file, buffered on disk because there may be millions."""
 
     def __init__(self) -> None:
         self._tasks = TemporaryFile()  # noqa: SIM115 - closed with its last reference
@@ -30,18 +30,18 @@ class Checked:
 
     @property
     def name(self) -> str:
-        """The same for the same file."""
+        """Return a name that is the same for the same content."""
         return self._digest.hexdigest()
 
     def add(self, line: bytes, task: NewTask | None) -> None:
-        """The next line, and the task in it if there is one."""
+        """Add the next line and its task, if there is one."""
         self._digest.update(line)
         if task is not None:
             self._tasks.write(orjson.dumps([*task]) + b"\n")
             self.count += 1
 
     def batches(self, size: int, *, after: int) -> Iterator[list[NewTask]]:
-        """The tasks behind the first `after`, in their order."""
+        """Yield the tasks after the first `after`, in batches, in their order."""
         self._tasks.seek(0)
         lines = islice(self._tasks, after, None)
         while batch := [_as_it_was(line) for line in islice(lines, size)]:
@@ -49,9 +49,9 @@ class Checked:
 
 
 def check(file: BinaryIO, *, now: datetime, advance: Callable[[int], object]) -> Checked:
-    """The tasks of a file; one that says no time is of `now`.
+    """Return the tasks of a file. A task without times gets `now`.
 
-    Raises Failure with the number of the first line that is not good, and where in it, but not what.
+    Raise Failure with the number of the first invalid line and the place of the violation, without the value.
     """
     faults = validator_of("NewTask", _TIMES).faults
     checked = Checked()
@@ -87,7 +87,7 @@ def _task(value: dict[str, Any], number: int, now: datetime) -> NewTask:
 
 
 def _time(value: dict[str, Any], name: str, number: int, default: datetime) -> datetime:
-    """RFC 3339 has seconds, years and zones that Python has not: 60, 0, and those that lead beyond."""
+    """Parse a time. RFC 3339 allows second 60, year 0 and zones that Python does not."""
     try:
         return datetime.fromisoformat(value[name].upper()).astimezone(UTC) if name in value else default
     except (ValueError, OverflowError):

@@ -1,4 +1,4 @@
-"""`todo user add` and `todo user remove`, and who is meant by USER."""
+"""`todo user add` and `todo user remove`."""
 
 import asyncio
 import getpass
@@ -23,7 +23,7 @@ ACCOUNTS_ELSEWHERE = "the table users is another program's: people are added and
 
 
 async def find(db: Database, name: str) -> Row:
-    """The person with this id or, among the accounts here, this email. Raises Failure."""
+    """Return the user with this id or, among the accounts, this email. Raise Failure."""
     row = await users.find(db, name, email=accounts.normalised(name))
     if row is None:
         raise Failure("there is no such person")
@@ -31,7 +31,7 @@ async def find(db: Database, name: str) -> Row:
 
 
 def add(settings: Settings, arguments: Namespace) -> None:
-    """Make an account and print its id."""
+    """Create an account and print its id."""
     if settings.has_outside_issuer:
         raise Failure(OutsideIssuer.detail)
     _check("Email", arguments.email, "the email")
@@ -41,13 +41,13 @@ def add(settings: Settings, arguments: Namespace) -> None:
 
 
 def _check(schema: str, value: object, what: str) -> None:
-    """Raises Failure unless the contract would take it."""
+    """Raise Failure unless the contract accepts the value."""
     if faults := validator_of(schema).faults(value):
         raise Failure(f"{what} does not keep to the contract's {schema}: {faults[0]['keyword']}")
 
 
 def _password() -> str:
-    """Asked for twice, or the first line of standard input."""
+    """Ask for the password twice, or read the first line of standard input."""
     try:
         if not sys.stdin.isatty():
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
@@ -70,14 +70,14 @@ async def _add(settings: Settings, email: str, password: str) -> str:
 
 
 class _Found(NamedTuple):
-    """A person to be removed."""
+    """A user to be removed."""
 
     id: str
     tasks: int
 
 
 def remove(settings: Settings, arguments: Namespace) -> None:
-    """Remove a person whole, once that is confirmed."""
+    """Remove a user with all data, after a confirmation."""
     if not (arguments.yes or sys.stdin.isatty()):
         raise WrongUsage("there is no terminal to ask at: say --yes")
     found = asyncio.run(_look_for(settings, arguments.user))
@@ -87,7 +87,7 @@ def remove(settings: Settings, arguments: Namespace) -> None:
 
 
 def _confirm(question: str) -> None:
-    """Raises Failure for anything but a yes."""
+    """Raise Failure unless the operator confirms."""
     print(question, "[y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
         raise Failure("nothing is removed")
@@ -100,10 +100,10 @@ async def _look_for(settings: Settings, name: str) -> _Found:
 
 
 async def _remove(settings: Settings, found: _Found) -> str:
-    """What was removed.
+    """Remove the user and return what was removed.
 
-    First the kept answers, which hold tasks and would speak of some that are gone. The row comes last: until
-    then all of this can be done again, and whatever is written meanwhile goes with it.
+    Remove stored responses first, because they contain tasks. Remove the row last: until then the removal
+    can be repeated, and the row takes along what was written meanwhile.
     """
     async with opened(settings) as db:
         while await taking_turns(removals.remove_keys(db, found.id)):

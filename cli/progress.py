@@ -1,4 +1,4 @@
-"""Work that takes long: a bar for whoever watches, and turns for whoever else needs the database."""
+"""A progress bar for long work, and pauses that let other processes use the database."""
 
 import asyncio
 import sys
@@ -11,9 +11,9 @@ T = TypeVar("T")
 
 
 async def taking_turns(work: Awaitable[T]) -> T:
-    """What `work` gives, and as long a rest as it took.
+    """Return what `work` returns, after a pause as long as it took.
 
-    SQLite does not queue who waits for its lock: without the rest a server might never get it.
+    SQLite has no queue for its lock: without the pause a server might never acquire it.
     """
     began = time.monotonic()
     given = await work
@@ -23,7 +23,7 @@ async def taking_turns(work: Awaitable[T]) -> T:
 
 @contextmanager
 def bar(what: str, total: int | None, *, is_wanted: bool = True) -> Iterator[Callable[[int], object]]:
-    """A progress bar on standard error, where that is a terminal; call what it gives with each advance."""
+    """Show a progress bar on standard error if it is a terminal. Yield the function that advances it."""
     if not is_wanted or not sys.stderr.isatty():
         yield lambda _count: None
         return

@@ -9,7 +9,7 @@ from settings import Settings
 
 
 def run(settings: Settings, _arguments: Namespace) -> None:
-    """Serve until told to stop. Raises Failure when traces are wanted, and what sends them is missing."""
+    """Serve until SIGTERM. Raise Failure if a collector is set and its packages are missing."""
     if settings.otel_exporter_otlp_endpoint and not traces.can_be_sent():
         raise Failure("OTEL_EXPORTER_OTLP_ENDPOINT needs the packages of requirements-otel.lock")
     logs.configure(settings.log_level, with_colour=not settings.no_color, is_queued=True)

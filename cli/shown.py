@@ -1,4 +1,4 @@
-"""The settings as people may see them: never a secret."""
+"""The settings for people, without secrets."""
 
 from collections.abc import Iterator
 from dataclasses import fields
@@ -13,7 +13,7 @@ _SECRET_WORDS = ("SECRET", "PASSWORD", "TOKEN", "HEADERS", "_KEY")
 
 
 def lines_of(settings: Settings) -> Iterator[str]:
-    """A line for each setting: its name, its value, where that comes from."""
+    """Return a line for each setting: name, value and source."""
     for field in fields(settings):
         name = field.name.upper()
         shown = _shown(name, getattr(settings, field.name))
@@ -35,7 +35,7 @@ def _shown(name: str, value: Any) -> str:
 
 
 def _url(text: str) -> str:
-    """Without whoever signs in there, and without its query, which may hold a key."""
+    """Return a URL without user, password and query, which may contain a key."""
     parts = urlsplit(text)
     user, at, host = parts.netloc.rpartition("@")
     if "@" in text.replace(parts.netloc, "", 1):  # a password that was not encoded has ended it early

@@ -1,1 +1,1 @@
-"""What holds requests and answers to openapi/todo.yaml; nothing here knows a task, a token or a table."""
+"""Enforces openapi/todo.yaml on requests and responses. Contains nothing about tasks, tokens or tables."""

@@ -19,7 +19,7 @@ _JSON_UTF8 = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset=("?)utf-?8\1[
 
 @dataclass(frozen=True)
 class BodyLimits:
-    """How large a body may be, and how long it may take to arrive."""
+    """The maximum size of a body and the deadline for its arrival."""
 
     max_bytes: int
     timeout_s: float
@@ -34,9 +34,9 @@ class JsonBody:
         self._limits = limits
 
     async def read(self, scope: Scope, receive: Receive) -> tuple[Any, list[Fault]]:
-        """The value, None for an absent optional body, and its faults.
+        """Return the value, None for an absent optional body, and its violations.
 
-        Raises UnsupportedMediaType, TooLarge, RequestTimeout, and InvalidRequest for what is not strict JSON.
+        Raise UnsupportedMediaType, TooLarge, RequestTimeout, and InvalidRequest if it is not strict JSON.
         """
         try:
             async with asyncio.timeout(self._limits.timeout_s):
@@ -51,9 +51,9 @@ class JsonBody:
 
 
 def check_headers(scope: Scope, limits: BodyLimits) -> None:
-    """Raises UnsupportedMediaType for a coded body and TooLarge for a long one, on every operation.
+    """Raise UnsupportedMediaType for an encoded body and TooLarge for a long one, on every operation.
 
-    An operation without a body ignores what is sent, but not what it takes to send it.
+    An operation without a body ignores the content of a body, but not its size.
     """
     for name, value in scope["headers"]:
         if name == b"content-encoding" and value.strip().lower() != b"identity":
@@ -63,16 +63,16 @@ def check_headers(scope: Scope, limits: BodyLimits) -> None:
 
 
 def _check_type(scope: Scope) -> None:
-    """Raises UnsupportedMediaType unless there is one Content-Type, and it is JSON."""
+    """Raise UnsupportedMediaType unless there is one Content-Type and it is JSON."""
     content_types = [value for name, value in scope["headers"] if name == b"content-type"]
     if len(content_types) != 1 or not _JSON_UTF8.fullmatch(content_types[0]):
         raise UnsupportedMediaType
 
 
 async def _collect(receive: Receive, limit: int) -> bytes:
-    """The whole body, chunked or not.
+    """Return the whole body, chunked or not.
 
-    Raises TooLarge as soon as it is known to exceed `limit` bytes, InvalidRequest when it breaks off.
+    Raise TooLarge as soon as it exceeds `limit` bytes, and InvalidRequest if it ends early.
     """
     chunks: list[bytes] = []
     size = 0

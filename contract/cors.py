@@ -1,4 +1,4 @@
-"""Cross-origin requests (Fetch, CORS protocol), whose refusals are problems too."""
+"""Cross-origin requests (Fetch, CORS protocol). A rejected preflight is a problem too."""
 
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
@@ -10,10 +10,10 @@ from contract.rendering import send_problem
 
 
 class CorsMiddleware(CORSMiddleware):
-    """Starlette's, whose refusal of a preflight is plain text."""
+    """Starlette's middleware, with problem+json for a rejected preflight instead of plain text."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer a preflight; add the CORS headers to any other answer."""
+        """Respond to a preflight; add the CORS headers to any other response."""
         try:
             await super().__call__(scope, receive, send)
         except PreflightRefused as refusal:
@@ -22,7 +22,7 @@ class CorsMiddleware(CORSMiddleware):
     async def simple_response(
         self, scope: Scope, receive: Receive, send: Send, request_headers: Headers
     ) -> None:
-        """Pass the request on, and say in its answer which origin may read it."""
+        """Pass the request on, and add the headers that allow its origin to read the response."""
         more = self._headers_for(request_headers.get("origin"))
 
         async def send_with_more(message: Message) -> None:
@@ -33,7 +33,7 @@ class CorsMiddleware(CORSMiddleware):
         await self.app(scope, receive, send_with_more)
 
     def _headers_for(self, origin: str | None) -> list[tuple[bytes, bytes]]:
-        """Starlette finds out the same by taking every answer's headers apart."""
+        """Return the headers that Starlette would find by parsing the headers of every response."""
         headers = {"Vary": "Origin"}
         if origin is not None:
             headers |= self.simple_headers
@@ -42,7 +42,7 @@ class CorsMiddleware(CORSMiddleware):
         return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
 
     def preflight_response(self, request_headers: Headers) -> Response:
-        """The permission. Raises PreflightRefused."""
+        """Return the response to an allowed preflight. Raise PreflightRefused."""
         response = super().preflight_response(request_headers)
         if response.status_code >= 400:
             raise PreflightRefused

@@ -1,4 +1,4 @@
-"""Swagger UI, out of the way of every other request, on a page that loads nothing from elsewhere."""
+"""Swagger UI at /docs. Its page loads nothing from other origins, and other requests skip it."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -27,10 +27,10 @@ _POLICY = (
 
 
 class DocsMiddleware(SwaggerUIMiddleware):
-    """Connexion's, which would try its routes for each request."""
+    """Connexion's middleware, which other requests skip: it would try its routes for each of them."""
 
     def add_api(self, *args: Any, **kwargs: Any) -> None:
-        """Called by Connexion at start. What is added first is found first."""
+        """Add our files before Connexion's, so that the router finds ours first."""
         for name, file in _OWN_FILES.items():
             self.router.add_route(PATH + name, _serving(file), methods=["GET"])
         super().add_api(*args, **kwargs)

@@ -1,4 +1,4 @@
-"""What no request may be, whatever it asks for; looked at before a router or a validator sees it."""
+"""Rejects requests that are invalid for every operation, before routing and validation."""
 
 import re
 
@@ -14,7 +14,7 @@ MAX_QUERY_BYTES = 4096  # twice the longest that the contract allows
 
 
 class GuardMiddleware:
-    """Refuses paths and headers that this server and a proxy in front of it could read differently."""
+    """Rejects paths and headers that this server and a proxy could interpret differently."""
 
     def __init__(self, next_app: ASGIApp) -> None:
         self.next_app = next_app
@@ -45,7 +45,7 @@ def _check_headers(headers: list[tuple[bytes, bytes]]) -> None:
 
 
 def _is_plain(path: str, raw_path: bytes) -> bool:
-    """No encoded separator, no control character, no empty segment, no trailing slash."""
+    """Return whether there is no encoded separator, control character, empty segment or trailing slash."""
     return (
         b"%2f" not in raw_path
         and b"//" not in raw_path

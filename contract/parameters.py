@@ -1,4 +1,4 @@
-"""Path, query and header parameters: raw text to the values the contract types, strictly."""
+"""Path, query and header parameters: strict conversion of text to the types of the contract."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -12,7 +12,7 @@ _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 
 
 class QueryParameters:
-    """The query parameters of one operation: each declared one at most once, and no other."""
+    """The query parameters of one operation: each at most once, and no undeclared one."""
 
     def __init__(self, parameters: Iterable[Mapping[str, Any]]) -> None:
         declared = {p["name"]: p for p in parameters if p["in"] == "query"}
@@ -21,7 +21,7 @@ class QueryParameters:
         self._validator = Validator(_closed_object(declared), "query")
 
     def parse(self, query_string: bytes) -> tuple[dict[str, Any], list[Fault]]:
-        """Every declared parameter (its default, or None, when absent), and the faults found."""
+        """Return every declared parameter (its default or None if absent) and the violations."""
         if not query_string:
             return self.defaults, []
         try:
@@ -36,12 +36,12 @@ class QueryParameters:
         return {**self.defaults, **given}, faults
 
     def _typed(self, name: str, text: str) -> Any:
-        """The integer that `text` spells, or `text` itself, which then fails its type."""
+        """Return the integer in `text`, or `text` itself, which then violates its type."""
         return int(text) if name in self._integers and _INTEGER.fullmatch(text) else text
 
 
 class HeaderParameters:
-    """The header parameters of one operation, each a string. A request's other headers are its own affair."""
+    """The header parameters of one operation, each a string. Other headers are allowed."""
 
     def __init__(self, parameters: Iterable[Mapping[str, Any]]) -> None:
         declared = {p["name"]: p for p in parameters if p["in"] == "header"}
@@ -50,9 +50,9 @@ class HeaderParameters:
         self._validator = Validator(_closed_object(declared), "header")
 
     def parse(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, Any], list[Fault]]:
-        """Every declared one by its argument's name (None when absent), and the faults found.
+        """Return every declared header by its argument's name (None if absent) and the violations.
 
-        A header that comes in several lines is one list, joined by commas (RFC 9110 5.3).
+        Repeated headers are joined by commas (RFC 9110 5.3).
         """
         if not self._names:
             return self._absent, []
@@ -68,19 +68,19 @@ class HeaderParameters:
 
 
 def argument_name(parameter_name: str) -> str:
-    """What a handler calls the parameter: `if_match` for `If-Match`."""
+    """Return the name of the handler's argument: `if_match` for `If-Match`."""
     return parameter_name.lower().replace("-", "_")
 
 
 class PathParameters:
-    """The path parameters of one operation. A value outside its schema names nothing: 404."""
+    """The path parameters of one operation. A value that violates its schema is 404."""
 
     def __init__(self, parameters: Iterable[Mapping[str, Any]]) -> None:
         declared = {p["name"]: p for p in parameters if p["in"] == "path"}
         self._validator = Validator(_closed_object(declared), "path")
 
     def check(self, values: Mapping[str, Any]) -> None:
-        """Raises NotFound when a value breaks its schema."""
+        """Raise NotFound if a value violates its schema."""
         if self._validator.faults(values):
             raise NotFound
 

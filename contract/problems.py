@@ -1,4 +1,4 @@
-"""Every failure a client can see, one line each; contract/rendering.py renders them."""
+"""Every error that a client can receive. contract/rendering.py renders them."""
 
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
@@ -9,7 +9,7 @@ Fault = TypedDict("Fault", {"in": str, "pointer": str, "keyword": str})
 
 
 class Problem(Exception):
-    """A failure with an answer. `detail` is a sentence for the person calling and never repeats input."""
+    """An error with a response. `detail` is a sentence for people and never repeats input."""
 
     status: int = 500
     code: str = "internal-error"
@@ -23,7 +23,7 @@ class Problem(Exception):
 
 
 class InvalidRequest(Problem):
-    """The request breaks the contract: `faults` lists every place where it does."""
+    """A request that violates the contract; `faults` lists every violation."""
 
     status, code, title = 400, "invalid-request", "The request does not keep to the contract"
 
@@ -41,7 +41,7 @@ class Unreadable(Problem):
 
 
 class Unauthenticated(Problem):
-    """No token where one is needed (RFC 6750 3.1: then without an error code)."""
+    """A required token is missing (RFC 6750 3.1: no error code then)."""
 
     status, code, title = 401, "unauthenticated", "Sign in first"
     detail = "Send a bearer token in the Authorization header."
@@ -51,7 +51,7 @@ class Unauthenticated(Problem):
 
 
 class InvalidToken(Problem):
-    """A token that opens nothing, whatever the cause: one answer for all."""
+    """An invalid token. The response is the same for every cause."""
 
     status, code, title = 401, "invalid-token", "The token is not valid"
     detail = "The bearer token is malformed, expired or not meant for this server. Sign in again."
@@ -92,21 +92,21 @@ class NotFound(Problem):
 
 
 class OutsideIssuer(Problem):
-    """Accounts asked for where an outside issuer keeps them."""
+    """An account operation on a server whose accounts an outside issuer has."""
 
     status, code, title = 404, "outside-issuer", "Accounts are kept elsewhere"
     detail = "An outside issuer signs the tokens of this server. Sign up and log in there."
 
 
 class MethodNotAllowed(Problem):
-    """A path of the contract with a method that it does not have there."""
+    """A path of the contract, with a method that it does not define."""
 
     status, code, title = 405, "method-not-allowed", "Method not allowed"
     detail = "The Allow header lists the methods of this path."
 
 
 class RequestTimeout(Problem):
-    """A request that does not come to its end."""
+    """A request that does not arrive completely before its deadline."""
 
     status, code, title = 408, "request-timeout", "The request did not arrive in time"
     detail = "Send the whole body at once."
@@ -123,7 +123,7 @@ class EmailTaken(Problem):
 
 
 class KeyInUse(Problem):
-    """An Idempotency-Key whose first request is not answered yet."""
+    """An Idempotency-Key whose first request is still in progress."""
 
     status, code, title = 409, "key-in-use", "The first request is still under way"
     detail = "A request with this Idempotency-Key has not been answered yet. Try again in a moment."
@@ -153,14 +153,14 @@ class UriTooLong(Problem):
 
 
 class UnsupportedMediaType(Problem):
-    """A body that is not what the operation takes."""
+    """A body of another media type or encoding than the operation accepts."""
 
     status, code, title = 415, "unsupported-media-type", "Unsupported media type"
     detail = "Send the body as application/json in UTF-8, not compressed."
 
 
 class WeakPassword(Problem):
-    """A password right by schema that may not be used."""
+    """A password that satisfies the schema but is too common or too long."""
 
     status, code, title = 422, "weak-password", "Choose another password"
 
@@ -173,9 +173,9 @@ class KeyReused(Problem):
 
 
 class TooManyRequests(Problem):
-    """The limit `name`, of `count` requests in `window_s`, is used up for another `wait_s`.
+    """The limit `name`, of `count` requests in `window_s`, is exhausted for another `wait_s`.
 
-    Its two fields are those of draft-ietf-httpapi-ratelimit-headers-10.
+    The two header fields are those of draft-ietf-httpapi-ratelimit-headers-10.
     """
 
     status, code, title = 429, "too-many-requests", "Too many requests"
@@ -200,7 +200,7 @@ class HeadersTooLarge(Problem):
 
 
 class Unavailable(Problem):
-    """What is needed cannot be had now, and is worth another try after `retry_after_s`."""
+    """The database or the issuer's keys are unavailable; a retry may succeed after `retry_after_s`."""
 
     status, code, title = 503, "unavailable", "Not available now"
     detail = "The database cannot be reached. Try again in a moment."
@@ -210,7 +210,7 @@ class Unavailable(Problem):
 
 
 class HttpProblem(Problem):
-    """A status that Starlette or Connexion raised and the table above does not name."""
+    """A status that Starlette or Connexion raised and that has no class here."""
 
     def __init__(self, status: int) -> None:
         super().__init__("The server could not take this request.")

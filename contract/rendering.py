@@ -1,4 +1,4 @@
-"""The one place that renders failures, as application/problem+json (RFC 9457)."""
+"""Renders every error as application/problem+json (RFC 9457)."""
 
 import asyncio
 import logging
@@ -13,7 +13,7 @@ log = logging.getLogger("todo.problems")
 
 
 def document(problem: Problem, request_id: str) -> bytes:
-    """The problem+json document of `problem`."""
+    """Return the problem+json document of `problem`."""
     members: dict[str, object] = {
         "type": f"urn:todo:problem:{problem.code}",
         "title": problem.title,
@@ -27,7 +27,7 @@ def document(problem: Problem, request_id: str) -> bytes:
 
 
 async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
-    """Answer `problem`."""
+    """Send `problem` as the response."""
     content = document(problem, scope.get("request_id", "unknown"))
     headers = {
         "Content-Type": "application/problem+json",
@@ -41,17 +41,17 @@ async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
 
 
 class ProblemMiddleware:
-    """Turns whatever is raised below it into its one answer.
+    """Turns each exception into its one response.
 
-    It stands where Connexion's two error middlewares stand by default: those echo values, log them, and
-    need a registration for each family of exceptions.
+    It replaces Connexion's two error middlewares, which repeat and log values and need a registration for
+    each family of exceptions.
     """
 
     def __init__(self, next_app: ASGIApp) -> None:
         self.next_app = next_app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on; answer for what it raises, unless an answer has begun."""
+        """Pass the request on, and render what it raises unless its response has begun."""
         if scope["type"] != "http":
             return await self.next_app(scope, receive, send)
         begun = False
@@ -82,7 +82,7 @@ class ProblemMiddleware:
 
 
 def _from_http(error: HTTPException) -> Problem:
-    """What Swagger UI's files raise; the contract's paths raise problems themselves."""
+    """Return the problem for an exception of Swagger UI's files; the contract's paths raise problems."""
     if error.status_code == NotFound.status:
         return NotFound()
     if error.status_code == MethodNotAllowed.status:

@@ -1,4 +1,4 @@
-"""Calls the handler of an operation and writes its answer, behind Connexion's last middleware."""
+"""Calls the handler of an operation and sends its response, in place of Connexion's last app."""
 
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
@@ -28,7 +28,7 @@ _PRIVATE = [(b"cache-control", b"private, no-cache"), (b"vary", b"Authorization"
 
 
 class ReplyOperation:
-    """One operation's handler, its arguments checked against the contract at start."""
+    """The handler of one operation. Its arguments are compared with the contract at startup."""
 
     def __init__(self, operation: AbstractOperation) -> None:
         self._handler: Handler = operation.function
@@ -37,7 +37,7 @@ class ReplyOperation:
         _check_signature(operation)
 
     async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
-        """Answer with what the handler gives for the arguments that the contract let through."""
+        """Call the handler with the validated arguments and send its response."""
         request_scope.set(scope)
         body, status, headers = await self._handler(**scope["arguments"])
         is_sent = scope["method"] != "HEAD" or not isinstance(body, Iterator)
@@ -60,25 +60,25 @@ class ReplyAPI(RoutedAPI):
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> ReplyOperation:
-        """Called by Connexion for each operation at start."""
+        """Return the operation, for Connexion, which calls this for each at startup."""
         return ReplyOperation(operation)
 
 
 class ReplyMiddleware(RoutedMiddleware):
-    """Ends the request here. Connexion's own last app rebuilds the handler's decorators every time."""
+    """The last app. Connexion's own rebuilds the handler's decorators for each request."""
 
     api_cls = ReplyAPI
 
 
 def rendered(body: Any) -> bytes:
-    """What is sent of a handler's body."""
+    """Serialize the handler's response body."""
     if body is None or isinstance(body, bytes):
         return body or b""
     return strict_json.dumps([*body] if isinstance(body, Iterator) else body)
 
 
 def _media_types(operation: AbstractOperation) -> dict[int, bytes]:
-    """The media type of each status that has a body; `utf-8` is said for text, JSON has no charset."""
+    """Return the media type of each status with a body: text with `charset=utf-8`, JSON without."""
     return {
         int(status): media_type.encode() + (b"; charset=utf-8" if media_type.startswith("text/") else b"")
         for status, response in operation.responses.items()

@@ -1,4 +1,4 @@
-"""Holds each request to the operation of the contract that it names, in Connexion's validation slot."""
+"""Validates each request by its operation in the contract, in Connexion's validation slot."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from contract.problems import InvalidRequest
 
 
 class RequestOperation:
-    """One operation, compiled at start. Leaves the handler's arguments in `scope["arguments"]`."""
+    """One operation, compiled at startup. It puts the handler's arguments into `scope["arguments"]`."""
 
     def __init__(self, operation: AbstractOperation, next_app: ASGIApp, body_limits: BodyLimits) -> None:
         self._next_app = next_app
@@ -23,7 +23,7 @@ class RequestOperation:
         self._body = JsonBody(operation.request_body, body_limits) if operation.request_body else None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises InvalidRequest with every fault of query, headers and body, NotFound for one of the path."""
+        """Raise NotFound for a violation in the path, InvalidRequest with all others."""
         path = scope["path_params"]
         self._path.check(path)
         check_headers(scope, self._limits)
@@ -49,11 +49,11 @@ class RequestAPI(RoutedAPI):
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> RequestOperation:
-        """Called by Connexion for each operation at start."""
+        """Return the operation, for Connexion, which calls this for each at startup."""
         return RequestOperation(operation, self.next_app, self._body_limits)
 
 
 class RequestMiddleware(RoutedMiddleware):
-    """Stands where Connexion's RequestValidationMiddleware stands, which compiles anew for each request."""
+    """Replaces Connexion's RequestValidationMiddleware, which compiles for each request."""
 
     api_cls = RequestAPI

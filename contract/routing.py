@@ -1,4 +1,4 @@
-"""Routes as the contract spells them: no redirect, no second spelling of a path or a number."""
+"""Finds the operation of a request: no redirect, one spelling of each path and number."""
 
 import re
 from collections.abc import Mapping
@@ -21,13 +21,13 @@ class Path(NamedTuple):
     numbers: frozenset[str]
 
     def operation_for(self, method: str) -> str:
-        """The operationId. Raises MethodNotAllowed, which names every method (RFC 9110 10.2.1)."""
+        """Return the operationId. Raise MethodNotAllowed that names every method (RFC 9110 10.2.1)."""
         if method not in self.operations:
             raise MethodNotAllowed(headers={"Allow": ", ".join(sorted(self.operations))})
         return self.operations[method]
 
     def arguments(self, texts: Mapping[str, str]) -> dict[str, Any]:
-        """The parameters of the path, its numbers as such."""
+        """Return the parameters of the path, with integers converted."""
         return {name: int(text) if name in self.numbers else text for name, text in texts.items()}
 
 
@@ -40,7 +40,7 @@ class Paths(AbstractRoutingAPI):
         super().__init__(*args, **kwargs)
 
     def make_operation(self, operation: AbstractOperation) -> AbstractOperation:
-        """Called by Connexion for each operation at start."""
+        """Return the operation, for Connexion, which calls this for each at startup."""
         return operation
 
     @staticmethod
@@ -63,7 +63,7 @@ class Paths(AbstractRoutingAPI):
             found.operations["HEAD"] = operation.operation_id
 
     def find(self, path: str) -> tuple[Path, dict[str, Any]]:
-        """The contract's path that this is one of, and its parameters. Raises NotFound."""
+        """Return the contract's path that matches, and its parameters. Raise NotFound."""
         if (fixed := self._fixed.get(path)) is not None:
             return fixed, {}
         for pattern, found in self._templates.items():
@@ -73,7 +73,7 @@ class Paths(AbstractRoutingAPI):
 
 
 class StrictRoutingMiddleware(SpecMiddleware):
-    """Stands where Connexion's RoutingMiddleware stands, and leaves behind what that does."""
+    """Replaces Connexion's RoutingMiddleware, and sets the same keys of the scope."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -83,7 +83,7 @@ class StrictRoutingMiddleware(SpecMiddleware):
         self._paths = Paths(specification, **kwargs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Name the operation. Raises NotFound and MethodNotAllowed."""
+        """Find the operation. Raise NotFound and MethodNotAllowed."""
         if scope["type"] == "http":
             path, scope["path_params"] = self._paths.find(scope["path"])
             scope["extensions"][ROUTING_CONTEXT] = {

@@ -1,4 +1,4 @@
-"""JSON as RFC 8259 and I-JSON (RFC 7493) mean it: one meaning for every reader, or none."""
+"""Strict JSON (RFC 8259, I-JSON RFC 7493): what parsers could read differently is rejected."""
 
 import json
 import math
@@ -20,9 +20,9 @@ _ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
 
 def loads(raw: bytes) -> Any:
-    """The value of `raw`.
+    """Parse `raw`.
 
-    Raises InvalidRequest for what is not JSON in UTF-8, and for duplicate members, NaN and infinities,
+    Raise InvalidRequest for what is not JSON in UTF-8, and for duplicate members, NaN and infinities,
     NUL, lone surrogates, nesting over MAX_DEPTH and numbers over MAX_DIGITS: all of them are read
     differently by different parsers, or break what comes after.
     """
@@ -37,12 +37,12 @@ def loads(raw: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """The JSON of `value`, whose times are aware, in UTC, and become RFC 3339."""
+    """Serialize `value`. Its times must be aware and in UTC, and become RFC 3339."""
     return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
 def malformed() -> InvalidRequest:
-    """The one answer for a body that is not strict JSON."""
+    """Return the problem for a body that is not strict JSON."""
     return InvalidRequest(
         [{"in": "body", "pointer": "", "keyword": "json"}],
         "The body is not valid JSON in UTF-8 without duplicate members, NUL or lone surrogates.",
@@ -61,14 +61,14 @@ def _check_size(raw: bytes) -> None:
 
 
 def _check_text(value: Any) -> None:
-    """Refuse NUL and lone surrogates, which only an escape can bring in."""
+    """Reject NUL and lone surrogates, which only an escape can contain."""
     for text in _strings(value):
         if "\0" in text or not _is_encodable(text):
             raise malformed()
 
 
 def _strings(value: Any) -> Iterator[str]:
-    """Every string in `value`, names of members included."""
+    """Yield every string in `value`, with the names of members."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):

@@ -1,1 +1,1 @@
-"""One function per operation of the contract: open, ask, represent. No SQL, no try, no environment."""
+"""One function per operation: read the arguments, call one function, build the response. No SQL, no try."""

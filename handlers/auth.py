@@ -22,9 +22,9 @@ async def signup(body: dict[str, Any]) -> Reply:
 
 
 async def login(body: dict[str, Any]) -> Reply:
-    """Exchange credentials for a token. Every failure is one answer and one bcrypt.
+    """Exchange credentials for a token. Every failure has the same response and takes one bcrypt.
 
-    The gate counts the address, which may try many accounts; here counts the account, tried from many.
+    The gate counts logins by address, and this counts them by account.
     """
     email = accounts.normalised(body["email"])
     await limit("login", "account", hashlib.sha256(email.encode()).hexdigest())
@@ -42,12 +42,12 @@ async def login(body: dict[str, Any]) -> Reply:
 
 
 async def jwks() -> Reply:
-    """The public keys, newest first."""
+    """Return the public keys, newest first."""
     return {"keys": await issuer().public_jwks()}, 200, {}
 
 
 async def _issuer_with_accounts() -> Issuer:
-    """The built-in issuer. Raises OutsideIssuer when accounts are kept elsewhere."""
+    """Return the built-in issuer. Raise OutsideIssuer if another program has the accounts."""
     built_in = issuer()
     if not await users.are_kept_here(database()):
         raise OutsideIssuer("The table users here is another program's. Sign up and log in there.")

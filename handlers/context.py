@@ -1,4 +1,4 @@
-"""What a handler reaches of the running app."""
+"""Access to the running app for handlers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from security.passwords import Passwords
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What app.py assembles once. `issuer` is None when an outside one signs, `limits` when turned off."""
+    """The parts that app.py assembles. `issuer` is None with an outside issuer, `limits` if they are off."""
 
     database: Database
     limits: Limits | None
@@ -26,28 +26,28 @@ class Services:
 
 
 def services() -> Services:
-    """Those of the app that serves the current request."""
+    """Return the services of the app that serves the current request."""
     return cast(Services, request_scope.get()["state"]["services"])
 
 
 def database() -> Database:
-    """The data."""
+    """Return the database."""
     return services().database
 
 
 def now() -> datetime:
-    """The time, in UTC."""
+    """Return the time in UTC."""
     return services().clock()
 
 
 def issuer() -> Issuer:
-    """The built-in issuer. Raises OutsideIssuer when there is none."""
+    """Return the built-in issuer. Raise OutsideIssuer if there is none."""
     if (built_in := services().issuer) is None:
         raise OutsideIssuer
     return built_in
 
 
 async def limit(name: str, *whose: str) -> None:
-    """Count the request against one more limit than the gate does. Raises TooManyRequests."""
+    """Count the request for a limit beside the gate's. Raise TooManyRequests."""
     if (limits := services().limits) is not None:
         await limits.hit(name, *whose)

@@ -1,4 +1,4 @@
-"""What clients see of a row: the contract's Task and Account."""
+"""Rows as clients see them: the contract's Task and Account."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ from persistence.statements import Row
 
 
 def task(row: Row) -> dict[str, Any]:
-    """The contract's Task."""
+    """Return the row as the contract's Task."""
     return {
         "id": row.id,
         "user_id": row.user_id,
@@ -19,5 +19,5 @@ def task(row: Row) -> dict[str, Any]:
 
 
 def account(row: Row) -> dict[str, Any]:
-    """The contract's Account: never the password's hash."""
+    """Return the row as the contract's Account, without the password hash."""
     return {"id": row.id, "email": row.email, "created_at": row.created_at}

@@ -1,4 +1,4 @@
-"""Is the server well, and what does it promise?"""
+"""Health, metrics and the contract."""
 
 import asyncio
 
@@ -9,21 +9,21 @@ from persistence import schema
 
 
 async def live() -> Reply:
-    """The process answers."""
+    """Return that the process is alive."""
     return {"status": "live"}, 200, {}
 
 
 async def ready() -> Reply:
-    """The database answers and has the right schema."""
+    """Return that the database is reachable and has the required schema. Raise Unavailable."""
     await schema.check(database())
     return {"status": "ready"}, 200, {"Cache-Control": "no-store"}
 
 
 async def metrics() -> Reply:
-    """The figures of all workers."""
+    """Return the metrics of all workers."""
     return await asyncio.to_thread(figures.text), 200, {}  # with many workers it takes its time
 
 
 async def contract() -> Reply:
-    """The contract as it was loaded."""
+    """Return the contract as JSON."""
     return services().contract_json, 200, {}

@@ -1,4 +1,4 @@
-"""The tasks of one user. The token is that user's by the time a function here is called."""
+"""The tasks of one user. The gate has compared the token with `user_id` before."""
 
 from functools import partial
 from typing import Any
@@ -15,7 +15,7 @@ from persistence.statements import Row
 
 
 async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Reply:
-    """Create a task; with a key one task, however often it is asked for."""
+    """Create a task. With an Idempotency-Key, create one task for any number of retries."""
     moment = now()
 
     async def new(db: Database) -> Answer:
@@ -39,7 +39,7 @@ async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None
 
 
 async def get(user_id: str, task_id: int, if_none_match: str | None) -> Reply:
-    """Read one task, unless the client has it as it is."""
+    """Read one task; 304 if the client has its version."""
     row = await tasks.get(database(), user_id, task_id)
     if entity_tags.is_named(row.version, if_none_match):
         return None, 304, {"ETag": entity_tags.of_version(row.version)}
@@ -47,7 +47,7 @@ async def get(user_id: str, task_id: int, if_none_match: str | None) -> Reply:
 
 
 async def put(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Reply:
-    """Replace the title; description and completed keep their value when they are left out."""
+    """Replace the title. Description and completed keep their value if they are left out."""
     return await patch(user_id, task_id, body, if_match)
 
 
@@ -60,7 +60,7 @@ async def patch(user_id: str, task_id: int, body: dict[str, Any], if_match: str 
 
 
 async def complete(user_id: str, task_id: int, body: dict[str, Any] | None, if_match: str | None) -> Reply:
-    """Set `completed`, or toggle it when the body does not say."""
+    """Set `completed`, or toggle it if the body does not contain it."""
     versions = entity_tags.versions_named(if_match)
     completed = (body or {}).get("completed")
     return _task(
@@ -78,7 +78,7 @@ async def delete(user_id: str, task_id: int, if_match: str | None) -> Reply:
 async def list(  # noqa: A001 - the contract's name for it
     user_id: str, status: str, sort: str, order: str | None, limit: int, cursor: str | None
 ) -> Reply:
-    """List a page, with a Link to the next where there is one (RFC 8288)."""
+    """List a page, with a Link to the next one if there is one (RFC 8288)."""
     page = await task_pages.get(
         database(), user_id, status=status, sort=sort, order=order, limit=limit, cursor=cursor
     )
@@ -95,5 +95,5 @@ def _path(user_id: str) -> str:
 
 
 def _task(row: Row) -> Reply:
-    """The task with its version as entity tag."""
+    """Return the task with its version as entity tag."""
     return representations.task(row), 200, {"ETag": entity_tags.of_version(row.version)}

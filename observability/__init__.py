@@ -1,1 +1,1 @@
-"""What an operator sees of the server: figures, log lines, traces; nothing here knows a task or a token."""
+"""Metrics, log records and traces. Contains nothing about tasks or tokens."""

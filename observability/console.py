@@ -1,4 +1,4 @@
-"""Log records as a person at a terminal reads them."""
+"""Log records for people at a terminal."""
 
 import logging
 import time
@@ -10,9 +10,9 @@ _COLOURS = {2: 32, 3: 36, 4: 33, 5: 31}
 
 
 class ConsoleFormatter(logging.Formatter):
-    """A line with the time of day and what happened, the traceback below it.
+    """A line with the time of day and the event, with the traceback below it.
 
-    `fields` gives what a record says beside its text.
+    `fields` returns the fields of a record.
     """
 
     def __init__(
@@ -23,7 +23,7 @@ class ConsoleFormatter(logging.Formatter):
         self._with_colour = with_colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line, without its end."""
         found = dict(self._fields(record))
         is_request = record.getMessage() == "request" and "operation" in found
         what = self._request(found) if is_request else _event(record, found)

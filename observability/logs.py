@@ -1,4 +1,4 @@
-"""The log on standard output: JSON lines, or what a person can read where that is a terminal."""
+"""The log on standard output: JSON lines, or readable text if it is a terminal."""
 
 import json
 import logging
@@ -22,7 +22,7 @@ _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "ascti
 
 
 def fields(record: logging.LogRecord) -> Fields:
-    """What a record says beside its text: of the request under way, then of its own."""
+    """Return the fields of the current request, then those of the record."""
     own = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
     return about_request.get({}) | own
 
@@ -31,7 +31,7 @@ class JsonFormatter(logging.Formatter):
     """A log record as one line of JSON: time, level, event, then its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The line, without its end."""
+        """Return the line, without its end."""
         line = head(record.created, record.levelname.lower(), record.name, record.getMessage())
         line |= fields(record)
         if record.exc_info:
@@ -40,7 +40,7 @@ class JsonFormatter(logging.Formatter):
 
 
 def head(unix_s: float, level: str, logger: str, event: str) -> Fields:
-    """What every line of JSON begins with."""
+    """Return the first fields of every JSON line."""
     return {"time": _timestamp(unix_s), "level": level, "logger": logger, "event": event}
 
 
@@ -56,7 +56,7 @@ def _to_the_second(unix_s: int) -> str:
 
 
 def write(line: Fields) -> None:
-    """Queue what a log record would come to in JSON. `logging` takes 30 µs for one, this takes 3."""
+    """Queue a record as JSON in 3 µs; `logging` takes 30 µs."""
     # A new object of its exact size: a full queue of orjson's own takes 76 MB of memory, and not 5.
     standard_output().write(orjson.dumps(line) + b"\n")
 

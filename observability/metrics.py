@@ -1,8 +1,8 @@
-"""What is counted of requests, and the text that Prometheus reads of all that any room counts.
+"""The metrics of requests, and the text of all metrics for Prometheus.
 
-Each room declares what it counts where it happens, on prometheus_client's own registry. With several workers
-each writes its figures into files of a folder that they share, named in PROMETHEUS_MULTIPROC_DIR by their
-parent before it starts them; whoever is asked adds them up.
+Each package declares its metrics where it counts, in prometheus_client's registry. Several workers write
+their metrics into a folder that they share, which the supervisor names in PROMETHEUS_MULTIPROC_DIR before it
+starts them; the worker that serves /metrics adds them up.
 """
 
 from collections.abc import Iterable, Iterator
@@ -39,7 +39,7 @@ disable_created_metrics()  # a time beside each figure, which several workers co
 
 
 def build(version: str) -> None:
-    """Say which contract this process serves."""
+    """Set the version of the contract that this process serves."""
     _BUILD.labels(version).set(1)
 
 
@@ -61,7 +61,7 @@ def observe(operation: str, method: str, status: int, duration_s: float) -> None
 
 
 def text() -> bytes:
-    """Everything counted so far, by all workers, in Prometheus text format 0.0.4."""
+    """Return the metrics of all workers in the Prometheus text format 0.0.4."""
     if values.ValueClass is values.MutexValue:
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
@@ -70,10 +70,10 @@ def text() -> bytes:
 
 
 class _Workers(Collector):
-    """What all workers have counted, and by `pid` what each of those alive takes of the machine."""
+    """The metrics of all workers, and the resources of each live one by `pid`."""
 
     def collect(self) -> Iterator[Metric]:
-        """A metric each."""
+        """Yield each metric."""
         for metric in MultiProcessCollector(None).collect():
             yield metric
             if metric.name == BUILD_INFO:

@@ -1,4 +1,4 @@
-"""The outermost layer of the app: the request's id, its log line, its figures."""
+"""The outermost middleware: request id, log record and metrics of each request."""
 
 import logging
 import secrets
@@ -15,19 +15,19 @@ log = logging.getLogger("todo.requests")
 
 
 def new_request_id() -> str:
-    """A name for a request. A client's own is not taken over: it would be in the logs."""
+    """Return a new request id. A client's own is ignored, because it would be in the logs."""
     return secrets.token_hex(16)
 
 
 class ObservabilityMiddleware:
-    """Whatever happens below, the answer has an id and the log has one line."""
+    """Gives every response an id and logs every request once."""
 
     def __init__(self, next_app: ASGIApp) -> None:
         self.next_app = next_app
         self._log = _log_record if sys.stdout.isatty() else _log_json
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Name, time, count and log one request."""
+        """Identify, time, count and log one request."""
         if scope["type"] != "http":
             return await self.next_app(scope, receive, send)
         request_id = scope["request_id"] = new_request_id()
@@ -74,7 +74,7 @@ class ObservabilityMiddleware:
 
 
 def operation_of(extensions: dict[str, Any]) -> str:
-    """The operationId of the contract, which Connexion has resolved to a function below handlers/."""
+    """Return the operationId of the contract, from the name of the function that Connexion has found."""
     resolved = extensions.get("connexion_routing", {}).get("operation_id") or "none"
     return str(resolved).removeprefix("handlers.")
 

@@ -1,6 +1,6 @@
 """A span for each request and each statement, sent to an OpenTelemetry collector.
 
-Imported only where one is set: the packages are those of requirements-otel.lock.
+Imported only if a collector is set; the packages are in requirements-otel.lock.
 """
 
 import threading
@@ -25,7 +25,7 @@ Given = TypeVar("Given")
 
 
 class Tracing:
-    """Sends spans to the collector at `endpoint`, from a thread of its own; what that cannot take is dropped.
+    """Sends spans to the collector at `endpoint` from a thread, and drops what it cannot send.
 
     OpenTelemetry's other settings (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER ...) are its SDK's.
     """
@@ -46,11 +46,11 @@ class Tracing:
         }
 
     def middleware(self, next_app: ASGIApp) -> "SpanMiddleware":
-        """Makes each request a span."""
+        """Record each request as a span."""
         return SpanMiddleware(next_app, self)
 
     def begin(self, method: str, parent: Parent | None) -> Span:
-        """The span of a request, below its caller's."""
+        """Begin the span of a request, as a child of the caller's span."""
         context = None
         if parent is not None:
             flags = TraceFlags(parent.flags)
@@ -59,7 +59,7 @@ class Tracing:
         return self._tracer.start_span(method, context, SpanKind.SERVER)
 
     def end(self, span: Span, method: str, operation: str, status: int) -> None:
-        """Say what came of it. No query, no address, no user: the path's template is as much as is told.
+        """End the span with the status and the path's template. It has no query, address or user.
 
         https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         """
@@ -75,7 +75,7 @@ class Tracing:
         span.end()
 
     def around(self, run: Callable[[Any, Any], Awaitable[Given]]) -> Callable[[Any, Any], Awaitable[Given]]:
-        """`run`, with a span for each statement of a request: its SQL, which holds no values.
+        """Wrap `run` with a span for each statement of a request: its SQL, which contains no values.
 
         https://opentelemetry.io/docs/specs/semconv/db/database-spans/
         """
@@ -98,21 +98,21 @@ class Tracing:
         return in_span
 
     def close(self) -> None:
-        """Send what is left, for FLUSH_S at most."""
+        """Send the remaining spans, for FLUSH_S at most."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(FLUSH_S)
 
 
 class SpanMiddleware:
-    """Makes each request a span; stands right below the layer that names and logs it."""
+    """Records each request as a span, directly inside the middleware that logs it."""
 
     def __init__(self, next_app: ASGIApp, tracing: Tracing) -> None:
         self.next_app = next_app
         self._tracing = tracing
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Begin and end the span; name it in the request's log line."""
+        """Begin and end the span, and add its id to the log record of the request."""
         if scope["type"] != "http":
             return await self.next_app(scope, receive, send)
         span = self._tracing.begin(scope["method"], scope.get("trace_parent"))

@@ -1,4 +1,4 @@
-"""The trace that a request belongs to, as its caller says (W3C Trace Context, level 1)."""
+"""The caller's trace of a request (W3C Trace Context, level 1)."""
 
 import re
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Parent(NamedTuple):
 
 
 def find_parent(headers: Iterable[tuple[bytes, bytes]]) -> Parent | None:
-    """The one that `traceparent` names; None unless there is one such header, of version 00."""
+    """Return the span in `traceparent`, None unless there is one such header, of version 00."""
     given = [value for name, value in headers if name == b"traceparent"]
     if len(given) != 1 or (match := _TRACEPARENT.fullmatch(given[0])) is None:
         return None
@@ -26,7 +26,7 @@ def find_parent(headers: Iterable[tuple[bytes, bytes]]) -> Parent | None:
 
 
 def can_be_sent() -> bool:
-    """Whether OpenTelemetry is installed, which is an extra."""
+    """Return whether OpenTelemetry, an extra, is installed."""
     try:
         from observability import spans  # noqa: F401, PLC0415
     except ImportError:

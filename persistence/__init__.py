@@ -1,1 +1,1 @@
-"""The data: engine, tables, every SQL statement, migrations; nothing here knows HTTP, tokens or settings."""
+"""Drivers, tables, every SQL statement, migrations. Contains nothing about HTTP, tokens or settings."""

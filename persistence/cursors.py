@@ -1,4 +1,4 @@
-"""Opaque cursors: where in a list the next page begins, good for that list only."""
+"""Opaque cursors: the position in one list at which the next page begins."""
 
 import base64
 import hashlib
@@ -15,7 +15,7 @@ _MAX_ID = 2**63 - 1
 
 
 class ListIdentity(NamedTuple):
-    """What makes one list another than the next."""
+    """The parameters that identify a list."""
 
     owner: str
     status: str
@@ -31,7 +31,7 @@ class Position(NamedTuple):
 
 
 def encode(position: Position, of: ListIdentity) -> str:
-    """The cursor behind `position`."""
+    """Return the cursor for the tasks after `position`."""
     value = position.value
     packed = value if isinstance(value, str) else (value - _EPOCH) // _MICROSECOND
     content = orjson.dumps([packed, position.task_id, _digest(of)])
@@ -39,7 +39,7 @@ def encode(position: Position, of: ListIdentity) -> str:
 
 
 def decode(cursor: str, of: ListIdentity) -> Position:
-    """The position behind `cursor`. Raises InvalidRequest when it is not one of this very list."""
+    """Return the position in `cursor`. Raise InvalidRequest if it is not one of this list."""
     try:
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         packed, task_id, digest = orjson.loads(content)
@@ -66,5 +66,5 @@ def _time(packed: Any) -> datetime:
 
 
 def _digest(of: ListIdentity) -> str:
-    """Ties a cursor to its list. It need not be secret: a forged one still lists only the owner's tasks."""
+    """Return a digest of the list. It is no secret: a forged cursor lists only the owner's tasks."""
     return hashlib.sha256("\n".join(of).encode()).hexdigest()[:16]

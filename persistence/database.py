@@ -1,4 +1,4 @@
-"""The one way to the database: a few functions over SQLite or PostgreSQL."""
+"""The access to the database: a few functions for SQLite and PostgreSQL."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from copy import copy
@@ -18,14 +18,14 @@ T = TypeVar("T")
 
 
 class Target(NamedTuple):
-    """Where the data is: the path of SQLite's file, or what libpq calls a PostgreSQL."""
+    """The path of SQLite's file, or the connection string of libpq."""
 
     is_sqlite: bool
     name: str
 
 
 def parse(url: str) -> Target:
-    """The database at `url`. Raises ValueError when no driver could take it; what it says holds no value."""
+    """Parse `url`. Raise ValueError, without the value, if no driver accepts it."""
     try:
         if url.startswith("sqlite:"):
             return Target(is_sqlite=True, name=str(make_url(url).database))
@@ -46,7 +46,7 @@ _SHOWN = frozenset({"host", "hostaddr", "port", "dbname", "user", "sslmode", "ta
 
 
 def described(target: Target) -> str:
-    """Where the data is, for people: of a password only that it is set."""
+    """Describe the target for people; of a password say only that it is set."""
     if target.is_sqlite:
         return f"SQLite, {target.name}"
     options = conninfo_to_dict(target.name).items()
@@ -55,10 +55,10 @@ def described(target: Target) -> str:
 
 
 class Database:
-    """Runs statements, each committed by itself. They are kept compiled: those of a module are few."""
+    """Runs statements. Each is committed by itself, and each is compiled once."""
 
     def __init__(self, url: str, *, around: Callable[[Run], Run] | None = None) -> None:
-        """`around` sees each statement run."""
+        """Wrap the function that runs each statement with `around`."""
         self.target = parse(url)
         self._driver = SQLite(self.target.name) if self.target.is_sqlite else PostgreSQL(self.target.name)
         self._compiled: dict[Executable, Compiled] = {}
@@ -66,25 +66,25 @@ class Database:
         self._run: Run = self._around(self._driver.run)
 
     async def fetch_one(self, statement: Executable, parameters: Parameters) -> Row | None:
-        """The first row, or None."""
+        """Return the first row, or None."""
         rows, _ = await self._execute(statement, parameters)
         return rows[0] if rows else None
 
     async def fetch_all(self, statement: Executable, parameters: Parameters) -> Sequence[Row]:
-        """Every row."""
+        """Return every row."""
         rows, _ = await self._execute(statement, parameters)
         return rows
 
     async def execute(self, statement: Executable, parameters: Parameters) -> int:
-        """How many rows it changed."""
+        """Return how many rows the statement changed."""
         _, changed = await self._execute(statement, parameters)
         return changed
 
     async def transaction(self, work: Callable[["Database"], Awaitable[T]]) -> T:
-        """What `work` gives. Its statements are committed together, or not at all when it raises.
+        """Return what `work` returns. Commit its statements together, or none of them if it raises.
 
-        When the connection is lost it is done once more, even if that was while committing: `work` has to
-        find what it has written itself.
+        If the connection is lost, also during COMMIT, run `work` once more: it must recognize what it has
+        written.
         """
 
         async def together(run: Run) -> T:
@@ -103,5 +103,5 @@ class Database:
             return await self._run(compiled, parameters)
 
     async def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""
         await self._driver.close()

@@ -1,4 +1,4 @@
-"""What the drivers raise, as what it means here."""
+"""Translates the errors of the drivers."""
 
 import re
 import sqlite3
@@ -39,7 +39,7 @@ _POSTGRESQL_CONSTRAINTS = re.compile("users_email_key|[a-z_]+_user_id_fkey")
 
 
 class ConstraintViolated(Exception):
-    """A statement that would break the constraint `name`, and changed nothing."""
+    """A statement violates the constraint `name` and changed nothing."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -53,20 +53,20 @@ class NotMigrated(Unavailable):
 
 
 class Locked(Unavailable):
-    """What a statement needs is held by another transaction."""
+    """Another transaction holds a lock that a statement needs."""
 
 
 class Disconnected(Unavailable):
-    """The connection was lost under a statement. Whether that was carried out is not known."""
+    """The connection was lost during a statement, which may have been executed."""
 
 
 class Incompatible(Exception):
-    """A database that cannot be made to serve, and why. It takes a person to change it."""
+    """A database that the server cannot use until a person changes it."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Raises ConstraintViolated and Unavailable in place of the drivers' errors that mean them."""
+    """Raise ConstraintViolated and Unavailable instead of the drivers' errors."""
     try:
         yield
     except (psycopg.IntegrityError, sqlite3.IntegrityError) as error:
@@ -85,17 +85,17 @@ def translated() -> Iterator[None]:
 
 
 def is_of_the_file(error: sqlite3.Error) -> bool:
-    """Whether SQLite cannot use the file, so that it has to be opened anew."""
+    """Return whether SQLite cannot use the file, so that it must be opened again."""
     return _sqlite_code(error) in _SQLITE_FILE
 
 
 def is_busy(error: sqlite3.Error) -> bool:
-    """Whether another process has locked the file."""
+    """Return whether another process has locked the file."""
     return _sqlite_code(error) in _SQLITE_BUSY
 
 
 def _sqlite_code(error: sqlite3.Error) -> int:
-    """The primary result code; 0 for what the module itself raises."""
+    """Return the primary result code, 0 for errors of the module itself."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 

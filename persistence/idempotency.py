@@ -1,4 +1,4 @@
-"""Answers kept under an Idempotency-Key, so that a retry creates nothing and is answered alike.
+"""Responses stored for an Idempotency-Key, so that a retry creates nothing and receives the same one.
 
 https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header
 """
@@ -50,14 +50,14 @@ _SWEEP = delete(idempotency_keys).where(
 
 
 class Answer(NamedTuple):
-    """What a client was sent: the body, byte for byte, and the headers that belong to it."""
+    """A response that was sent: the bytes of its body, and its headers."""
 
     content: bytes
     headers: dict[str, str]
 
 
 def fingerprint(body: Any) -> str:
-    """The same for the same JSON, however it is spelled."""
+    """Return a digest that is the same for equal JSON."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
@@ -70,10 +70,10 @@ async def once(
     body: Any,
     now: datetime,
 ) -> Answer:
-    """What `make` gives the first time that `owner` sends `key`; after that, the same again.
+    """Return the response of `make` for the first request with `key`, and the stored one for retries.
 
-    The claim, what `make` writes and its answer are one transaction: what fails leaves nothing behind, and a
-    crash frees the key. Raises KeyReused for another body and KeyInUse while the first is under way.
+    The claim, the writes of `make` and the response are one transaction: a failure stores nothing, and a
+    crash frees the key. Raise KeyReused for another body, KeyInUse while the first request is in progress.
     """
     mine = {"owner": owner, "id": key}
     asked = fingerprint(body)
@@ -108,7 +108,7 @@ def _packed(answer: Answer) -> str:
 
 
 async def keep_sweeping(db: Database, clock: Callable[[], datetime]) -> None:
-    """Remove what need not be kept any longer, now and every hour."""
+    """Remove expired keys, now and every hour."""
     while True:
         try:
             while await db.execute(_SWEEP, {"expired": clock() - KEPT, "at_most": SWEPT_AT_ONCE}):

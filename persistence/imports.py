@@ -1,7 +1,7 @@
-"""Statements that bring in many tasks of one owner, each once, however often the import has to be run.
+"""Imports many tasks of one owner, each once, also when an interrupted import is repeated.
 
-How many of a file's tasks are stored is kept beside the answers to requests with an Idempotency-Key, which it
-resembles: in the transaction that stores them, until the last, or for as long as such answers are kept.
+The number of stored tasks of a file is kept in the table of Idempotency-Keys. It is updated in the
+transaction that stores the tasks, and removed after the last one, or when keys expire.
 """
 
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ _FORGET = delete(idempotency_keys).where(_MINE)
 
 
 class NewTask(NamedTuple):
-    """A task as it was elsewhere: everything but its id and its owner."""
+    """A task to import: everything except its id and owner."""
 
     title: str
     description: str | None
@@ -53,7 +53,7 @@ class NewTask(NamedTuple):
 
 @cache
 def _insert_of(count: int) -> Executable:
-    """INSERT of `count` tasks in one statement: alone, a row costs a round trip."""
+    """Return an INSERT of `count` tasks, because each statement costs a round trip."""
     return insert(tasks).values([_row(number) for number in range(count)])
 
 
@@ -94,7 +94,7 @@ async def store(
 
 
 async def forget(db: Database, owner: str, file: str) -> None:
-    """The import of `file` is over."""
+    """Remove the progress of the import of `file`."""
     await db.execute(_FORGET, {"owner": owner, "id": _key(file)})
 
 
@@ -111,5 +111,5 @@ async def _insert(db: Database, owner: str, rows: Sequence[NewTask]) -> None:
 
 
 def _key(file: str) -> str:
-    """No client's: theirs hold no space (the contract's Idempotency-Key)."""
+    """Return a key that no client can send: the contract's Idempotency-Key contains no space."""
     return f"import {file}"

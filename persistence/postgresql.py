@@ -33,21 +33,21 @@ class PostgreSQL:
         self._pool = Pool(conninfo)
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-        """The rows, and how many it changed; a read is tried again when its connection is lost.
+        """Return the rows and how many changed. Retry a read if its connection is lost.
 
-        Raises what Pool.lend raises.
+        Raise what Pool.lend raises.
         """
         return await self._do(partial(_run, statement, parameters), is_repeatable=statement.is_read)
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
-        """What `work` gives, committed; done once more when its connection is lost.
+        """Return what `work` returns, committed. Run it once more if its connection is lost.
 
-        Raises what `work` and Pool.lend raise.
+        Raise what `work` and Pool.lend raise.
         """
         return await self._do(partial(_run_together, work), is_repeatable=True)
 
     async def _do(self, work: Callable[[Connection], Awaitable[T]], *, is_repeatable: bool) -> T:
-        """What `work` gives; both tries of it share the one deadline."""
+        """Return what `work` returns. Both attempts share one deadline."""
         until = asyncio.get_running_loop().time() + ANSWER_S
         try:
             return await self._pool.lend(work, until=until)
@@ -92,9 +92,9 @@ async def _run_together(work: Callable[[Run], Awaitable[T]], connection: Connect
 
 
 def conninfo(url: str) -> str:
-    """What libpq makes of `url`; with several hosts, spelled its way or SQLAlchemy's (`?host=a:1&host=b:2`).
+    """Return libpq's connection string for `url`, also for SQLAlchemy's spelling `?host=a:1&host=b:2`.
 
-    Raises psycopg.ProgrammingError, and what SQLAlchemy raises.
+    Raise psycopg.ProgrammingError, and what SQLAlchemy raises.
     """
     if len(re.findall(r"[?&]host=", url)) < 2:
         return make_conninfo(url)

@@ -1,4 +1,4 @@
-"""A bounded number of connections to PostgreSQL, each with a deadline for what it is used for."""
+"""A bounded pool of connections to PostgreSQL, with a deadline for each use."""
 
 import asyncio
 import os
@@ -45,7 +45,7 @@ T = TypeVar("T")
 
 
 class Connection(AsyncConnection[Sequence[Any]]):
-    """One that knows when it was last used, and whose statements can be given a deadline."""
+    """A connection that records its last use and can have a deadline for its statements."""
 
     used_at: float = 0
     is_spent: bool = False  # not to be used for anything more
@@ -54,16 +54,16 @@ class Connection(AsyncConnection[Sequence[Any]]):
     _deadline: asyncio.TimerHandle | None = None
 
     def expect_by(self, moment: float) -> None:
-        """From now on until `be_patient`: end what runs at `moment`, of the event loop's clock.
+        """Cancel what runs at `moment` of the event loop's clock, until `be_patient` is called.
 
-        Shortly before, the server is asked to end it. A server that hangs does not hear that, and a task
-        that waits for psycopg and is cancelled waits for it all the same: so the connection is cut.
+        Shortly before, ask the server to cancel the statement. If the server hangs, close the connection,
+        because a cancelled task still waits for psycopg.
         """
         self.be_patient()
         self._deadline = asyncio.get_running_loop().call_at(moment - LAST_WORD_S, self._ask_to_end, moment)
 
     def be_patient(self) -> None:
-        """Nothing is due any longer."""
+        """Remove the deadline."""
         if self._deadline is not None:
             self._deadline.cancel()
 
@@ -78,23 +78,23 @@ class Connection(AsyncConnection[Sequence[Any]]):
             await self.cancel_safe(timeout=LAST_WORD_S)
 
     def _cut(self) -> None:
-        """Make whoever waits for the server see the end of the connection."""
+        """Shut down the socket, so that a waiting task sees the end of the connection."""
         with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(self.fileno())) as same:
             same.shutdown(socket.SHUT_RDWR)
 
     def check_that_it_counts(self) -> None:
-        """Raises TimeoutError for a write that was asked to end: its success may be the primary's alone.
+        """Raise TimeoutError if a cancelled COMMIT succeeded: perhaps only the primary has it.
 
-        PostgreSQL answers with a warning that it has committed, but not waited for the standby.
+        PostgreSQL then warns that it has committed without waiting for the standby.
         """
         if self.is_spent:
             raise TimeoutError
 
     async def lives(self) -> bool:
-        """Whether it can still be used. Most often that costs 2 µs.
+        """Return whether the connection is usable, usually in 2 µs.
 
-        A server that went has left its farewell on the socket; a network that went has not, so that a
-        connection which has been idle for long is asked, at the cost of a round trip.
+        A server that has closed the connection has left an end of file on the socket. After a network failure
+        there is none, so a connection that was idle for long is tested with a round trip.
         """
         farewell = select.poll()
         farewell.register(self.fileno(), select.POLLIN)
@@ -111,10 +111,10 @@ class Connection(AsyncConnection[Sequence[Any]]):
 
 
 class Pool:
-    """Connections to one database, the last used first, so that a quiet server lets the others go.
+    """Connections to one database. The last used is reused first, so that idle ones are closed.
 
-    psycopg_pool costs 10 to 17 µs more a statement, makes a request wait where the database refuses
-    connections, and pauses between two that it finds dead.
+    psycopg_pool costs 10 to 17 µs more per statement, lets a request wait when the database rejects
+    connections, and pauses after each dead connection.
     """
 
     def __init__(self, conninfo: str) -> None:
@@ -124,9 +124,9 @@ class Pool:
         _MAX.set(MAX_CONNECTIONS)
 
     async def lend(self, work: Callable[[Connection], Awaitable[T]], *, until: float) -> T:
-        """What `work` gives, for which it has `until` then, by the event loop's clock.
+        """Return what `work` returns with a connection, by `until` of the event loop's clock.
 
-        Raises TimeoutError without a connection, Disconnected when its connection is lost, and what psycopg
+        Raise TimeoutError without a connection, Disconnected if the connection is lost, and what psycopg
         raises.
         """
         connection = await self._take(until)
@@ -142,7 +142,7 @@ class Pool:
             await self._give_back(connection)
 
     async def _take(self, until: float) -> Connection:
-        """A connection that lives. Raises TimeoutError, and what psycopg raises when it cannot connect."""
+        """Return a live connection. Raise TimeoutError, and what psycopg raises if it cannot connect."""
         if not self._free.locked():
             await self._free.acquire()
         else:
@@ -170,7 +170,7 @@ class Pool:
         return connection
 
     async def _give_back(self, connection: Connection) -> None:
-        """Keep it for the next, unless it is broken; and let go of the one that has been idle too long."""
+        """Release the connection to the pool unless it is broken, and close one that was idle too long."""
         connection.used_at = time.monotonic()
         if connection.is_read_only:
             await self.close()  # the others lead to the same host, and another one takes the writes now
@@ -187,6 +187,6 @@ class Pool:
         self._free.release()
 
     async def close(self) -> None:
-        """Close those that nobody uses."""
+        """Close the idle connections."""
         while self._idle:
             await self._idle.pop().close()

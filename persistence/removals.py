@@ -1,4 +1,4 @@
-"""Statements that delete much of one owner's, a little at a time: no other write waits long for one."""
+"""Deletes all data of one owner in small steps, so that no other write waits long."""
 
 from sqlalchemy import Integer, bindparam, delete, func, select
 
@@ -22,17 +22,17 @@ _SOME_KEYS = delete(idempotency_keys).where(
 
 
 async def count_tasks(db: Database, owner: str) -> int:
-    """How many tasks `owner` has."""
+    """Return how many tasks `owner` has."""
     row = await db.fetch_one(_COUNT, {"owner": owner})
     assert row is not None  # an aggregate gives its row
     return int(row.count)
 
 
 async def remove_tasks(db: Database, owner: str) -> int:
-    """How many of `owner`'s tasks are deleted now, at most AT_ONCE; 0 when none is left."""
+    """Delete at most AT_ONCE tasks of `owner`, and return how many; 0 if none is left."""
     return await db.execute(_SOME_TASKS, {"owner": owner, "at_most": AT_ONCE})
 
 
 async def remove_keys(db: Database, owner: str) -> int:
-    """The same for the answers kept for their Idempotency-Keys."""
+    """Delete the stored responses of `owner` in the same way."""
     return await db.execute(_SOME_KEYS, {"owner": owner, "at_most": AT_ONCE})

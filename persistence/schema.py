@@ -123,7 +123,7 @@ def _upgrade(target: Target) -> None:
 
 
 def _engine(target: Target) -> Engine:
-    """For one transaction; SQLite's holds the write lock from its beginning."""
+    """Return an engine for one transaction; on SQLite it has the write lock from its beginning."""
     if not target.is_sqlite:
         return create_engine(
             "postgresql+psycopg://",

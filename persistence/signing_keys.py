@@ -1,4 +1,4 @@
-"""Statements on the built-in issuer's keys, which every worker and machine shares."""
+"""Statements on the keys of the built-in issuer, which all workers and machines share."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -16,12 +16,12 @@ _INSERT = insert(signing_keys)
 
 
 async def newest_first(db: Database) -> Sequence[Row]:
-    """Every key."""
+    """Return every key, newest first."""
     return await db.fetch_all(_ALL, {})
 
 
 async def add(db: Database, number: int, *, kid: str, private_jwk: str, now: datetime) -> None:
-    """Store key `number`, unless another server was first."""
+    """Store key `number`, unless another server has stored it."""
     values = {"number": number, "kid": kid, "private_jwk": private_jwk, "created_at": now}
     with suppress(ConstraintViolated):
         await db.execute(_INSERT, values)

@@ -1,4 +1,4 @@
-"""SQLite through the standard library: reads at once, writes one after the other on a thread of their own."""
+"""SQLite through the standard library: reads in the event loop, writes one by one on a thread."""
 
 import asyncio
 import sqlite3
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 class SQLite:
-    """Runs compiled statements on two connections, opened by the first of them.
+    """Runs compiled statements on two connections, which the first statement opens.
 
-    In WAL mode a read waits for nobody and takes less than handing it to a thread would; a write waits for
-    the disk, and for other processes.
+    In WAL mode a read never waits and takes less time than passing it to a thread. A write waits for the disk
+    and for other processes.
     """
 
     dialect = SQLiteDialect_pysqlite(paramstyle="named")
@@ -46,7 +46,7 @@ class SQLite:
         self._turn = asyncio.Lock()
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-        """The rows, and how many it changed. Raises what sqlite3 raises, and TimeoutError."""
+        """Return the rows and how many changed. Raise what sqlite3 raises, and TimeoutError."""
         if statement.is_read and self._reader is not None:
             try:
                 return _run(self._reader, statement, parameters)
@@ -56,7 +56,7 @@ class SQLite:
             return await self._on_thread(self._run_patiently, statement, parameters)
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
-        """What `work` gives, committed. Raises what `work` and `run` raise."""
+        """Return what `work` returns, committed. Raise what `work` and `run` raise."""
 
         async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
             return await self._on_thread(self._run_patiently, statement, parameters)
@@ -74,7 +74,7 @@ class SQLite:
 
     @asynccontextmanager
     async def _its_turn(self) -> AsyncIterator[None]:
-        """Wait for the writes before. Raises TimeoutError."""
+        """Wait for the writes before. Raise TimeoutError."""
         if not self._turn.locked():
             await self._turn.acquire()
         else:
@@ -99,9 +99,9 @@ class SQLite:
 
     @contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
-        """The connection that writes. Both are let go when the file turns out to be no good.
+        """Yield the connection for writes. Close both connections if the file is unusable.
 
-        One that was opened on a read-only disk would never write, even when the disk can be written to again.
+        A connection that was opened on a read-only disk never writes, even after the disk is writable.
         """
         try:
             if self._writer is None:
@@ -115,7 +115,7 @@ class SQLite:
             raise
 
     async def close(self) -> None:
-        """Close the file, which brings the write-ahead log to its end."""
+        """Close the file, which completes the write-ahead log."""
         self._thread.shutdown(wait=True)
         for connection in (self._reader, self._writer):
             if connection is not None:
@@ -134,7 +134,7 @@ def connect(path: str, *, patience_ms: int) -> sqlite3.Connection:
 
 
 def _execute_patiently(connection: sqlite3.Connection, pragma: str, *, for_s: float = 2.0) -> None:
-    """Run it, and again while another process changes the journal mode: that does not wait its turn."""
+    """Run the pragma, and retry while another process changes the journal mode, which ignores the timeout."""
     deadline = time.monotonic() + for_s
     while True:
         try:

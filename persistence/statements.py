@@ -1,4 +1,4 @@
-"""Core statements compiled to SQL once, for drivers that are called without SQLAlchemy in between."""
+"""SQLAlchemy Core statements, compiled once to SQL for drivers that are called directly."""
 
 from collections import namedtuple
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ Convert = Callable[[Any], Any]
 
 
 class Compiled(NamedTuple):
-    """A statement in the words of one database."""
+    """A statement compiled for one database."""
 
     sql: str
     is_read: bool
@@ -28,14 +28,14 @@ class Compiled(NamedTuple):
     row: Callable[[Sequence[Any]], Row]
 
     def arguments(self, parameters: Parameters) -> dict[str, Any]:
-        """Everything the SQL names, as the driver takes it. Parameters that it does not name do no harm."""
+        """Return the parameters of the SQL as the driver accepts them. Others are ignored."""
         given = {**self.constants, **parameters}
         for name, convert in self.to_database.items():
             given[name] = convert(given[name])
         return given
 
     def rows(self, raw: Sequence[Sequence[Any]], names: Sequence[str]) -> list[Row]:
-        """What the driver gave, as Rows; `names` are the columns as the database calls them."""
+        """Return the driver's rows as Rows; `names` are the columns as the database names them."""
         make = self.row if self.columns is not None else _row_type(tuple(names))._make
         if not self.from_database:
             return [make(values) for values in raw]
@@ -53,7 +53,7 @@ Run = Callable[[Compiled, Parameters], Awaitable[tuple[list[Row], int]]]
 
 
 def compile_for(dialect: Dialect, statement: Executable) -> Compiled:
-    """`statement`, compiled. It is worth keeping: this takes about a millisecond."""
+    """Compile `statement`. Cache the result: this takes about a millisecond."""
     compiled = statement.compile(dialect=dialect)  # type: ignore[attr-defined]
     assert isinstance(compiled, SQLCompiler)
     is_text = isinstance(statement, TextClause)

@@ -1,4 +1,4 @@
-"""The tables as statements see them. The migrations make them; a test holds the two together."""
+"""The tables for statements. The migrations create them; a test compares both."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -9,13 +9,13 @@ metadata = MetaData()
 
 
 class _UtcText(TypeDecorator[datetime]):
-    """An aware datetime as SQLite keeps it: text in UTC, without a zone, that sorts by time."""
+    """An aware datetime, stored by SQLite as text in UTC without a zone, which sorts by time."""
 
     impl = DateTime
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, _dialect: Any) -> datetime | None:
-        """Stored in UTC."""
+        """Convert to UTC."""
         return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
 
     def process_result_value(self, value: datetime | None, _dialect: Any) -> datetime | None:

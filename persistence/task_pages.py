@@ -1,4 +1,4 @@
-"""Lists of tasks, page by page: keyset statements, one for each order, filter and kind of page."""
+"""Pages of tasks, by keyset: one statement for each order, filter and kind of page."""
 
 from collections.abc import Sequence
 from itertools import product
@@ -25,7 +25,7 @@ class Page(NamedTuple):
 
 
 def _statement(sort: str, order: str, *, filtered: bool, continued: bool) -> Select[Any]:
-    """One page, read straight from the index (user_id[, completed], sort column, id)."""
+    """Return the statement for a page, read from the index (user_id[, completed], sort column, id)."""
     column = _COLUMNS[sort]
     directions = [c.asc() if order == "asc" else c.desc() for c in (column, tasks.c.id)]
     statement = select(tasks).where(tasks.c.user_id == bindparam("owner")).order_by(*directions)
@@ -48,9 +48,9 @@ _STATEMENTS = {
 async def get(
     db: Database, owner: str, *, status: str, sort: str, order: str | None, limit: int, cursor: str | None
 ) -> Page:
-    """A page of `owner`'s tasks; times are newest first and titles A to Z unless `order` says otherwise.
+    """Return a page of `owner`'s tasks. By default times are newest first, and titles A to Z.
 
-    Raises InvalidRequest for a cursor of another list.
+    Raise InvalidRequest for a cursor of another list.
     """
     order = order or ("asc" if sort == "title" else "desc")
     identity = ListIdentity(owner, status, sort, order)

@@ -1,4 +1,4 @@
-"""Statements on tasks. Each names the owner: a task that is missing and one of another's are one answer."""
+"""Statements on tasks. Each names the owner: a missing task and another user's task are the same error."""
 
 from collections.abc import Mapping, Set
 from datetime import datetime
@@ -89,7 +89,7 @@ _DELETE = delete(tasks).where(_EXPECTED).returning(tasks.c.id)
 async def create(
     db: Database, owner: str, *, title: str, description: str | None, completed: bool, now: datetime
 ) -> Row:
-    """The new task of `owner`. Raises ConstraintViolated when `owner` has no row in users."""
+    """Create a task of `owner`. Raise ConstraintViolated if `owner` has no row in users."""
     values = {"owner": owner, "title": title, "description": description, "completed": completed, "now": now}
     row = await db.fetch_one(_INSERT, values)
     assert row is not None  # INSERT ... RETURNING gives its row
@@ -97,7 +97,7 @@ async def create(
 
 
 async def get(db: Database, owner: str, task_id: int) -> Row:
-    """One task of `owner`. Raises NotFound."""
+    """Return one task of `owner`. Raise NotFound."""
     row = await db.fetch_one(_GET, {"owner": owner, "task_id": task_id})
     if row is None:
         raise NotFound("There is no such task.")
@@ -113,9 +113,9 @@ async def update_fields(
     changes: Mapping[str, Any],
     now: datetime,
 ) -> Row:
-    """The task after `changes`, of which title, description and completed count.
+    """Change title, description and completed as `changes` contains them, and return the task.
 
-    Raises NotFound, and StaleVersion when it is in none of `versions` (None: any will do).
+    Raise NotFound, and StaleVersion if its version is not one of `versions` (None: any version).
     """
     values = {
         "new_title": changes.get("title"),
@@ -136,16 +136,16 @@ async def complete(
     completed: bool | None,
     now: datetime,
 ) -> Row:
-    """The task with `completed` set, or toggled where it is None, in one statement.
+    """Set `completed`, or toggle it if it is None, in one statement, and return the task.
 
-    Raises NotFound and StaleVersion.
+    Raise NotFound and StaleVersion.
     """
     values = {"new_completed": completed, "now": now}
     return await _change(db, owner, task_id, _COMPLETE, versions, values)
 
 
 async def remove(db: Database, owner: str, task_id: int, *, versions: Set[str] | None) -> None:
-    """Delete one task of `owner`. Raises NotFound and StaleVersion."""
+    """Delete one task of `owner`. Raise NotFound and StaleVersion."""
     await _change(db, owner, task_id, _DELETE, versions, {})
 
 
@@ -157,7 +157,7 @@ async def _change(
     versions: Set[str] | None,
     values: Mapping[str, Any],
 ) -> Row:
-    """What `statement` returns. The version is looked at by the statement itself: nothing comes between."""
+    """Run `statement`, which compares the version itself, and return its row."""
     expected = None if versions is None else f",{','.join(versions)},"
     row = await db.fetch_one(statement, {"owner": owner, "task_id": task_id, "versions": expected, **values})
     if row is None:

@@ -28,7 +28,7 @@ _PROVISION = insert(users).values(id=bindparam("id"), created_at=bindparam("now"
 
 
 async def create(db: Database, user_id: str, *, email: str, password_hash: str, now: datetime) -> Row:
-    """The new account. `email` is normalised already. Raises EmailTaken."""
+    """Create an account. `email` must be normalised. Raise EmailTaken."""
     values = {"id": user_id, "email": email, "password_hash": password_hash, "created_at": now}
     try:
         row = await db.fetch_one(_INSERT, values)
@@ -41,14 +41,14 @@ async def create(db: Database, user_id: str, *, email: str, password_hash: str, 
 
 
 async def find_by_email(db: Database, email: str) -> Row | None:
-    """The account with this normalised email."""
+    """Return the account with this normalised email, or None."""
     return await db.fetch_one(_BY_EMAIL, {"email": email})
 
 
 async def find(db: Database, name: str, *, email: str) -> Row | None:
-    """The person whose id is `name`, or else whose normalised email is `email`: id, email, created_at.
+    """Return the user whose id is `name` or whose normalised email is `email`: id, email, created_at.
 
-    The id alone where the table is another program's.
+    If the table is another program's, search by id and return only the id.
     """
     if not await are_kept_here(db):
         return await db.fetch_one(_IS_ANYONE, {"owner": name})
@@ -59,17 +59,17 @@ async def find(db: Database, name: str, *, email: str) -> Row | None:
 
 
 async def remove(db: Database, owner: str) -> None:
-    """Delete the row of `owner`, and with it whatever is theirs still. Only for a table of this product's."""
+    """Delete the row of `owner` with all that refers to it. Only for this product's own table."""
     await db.execute(_REMOVE, {"owner": owner})
 
 
 async def provisioned(
     db: Database, owner: str, make: Callable[[], Awaitable[T]], *, is_allowed: bool, now: datetime
 ) -> T:
-    """What `make` makes of `owner`'s; where it fails for want of their row in users, once more with one.
+    """Run `make`. If the user's row is missing, insert it and run `make` again.
 
-    A row is made only for an outside issuer's users (`is_allowed`): it makes the first write slower and no
-    other. Raises InvalidToken when the account is gone.
+    A row is inserted only for users of an outside issuer (`is_allowed`), which makes only the first write
+    slower. Raise InvalidToken if the account has been removed.
     """
     try:
         return await make()
@@ -85,7 +85,7 @@ async def provisioned(
 
 
 async def are_kept_here(db: Database) -> bool:
-    """Whether the table is this product's; otherwise it is read by foreign keys only, and never written to.
+    """Return whether the table is this product's. Another program's is only referred to, never written.
 
     Better Auth on the same database may have a table of that name (its `modelName: "users"`).
     """

@@ -1,1 +1,1 @@
-"""Who is asking and what is theirs: tokens, keys, ownership, passwords; nothing here knows a task."""
+"""Tokens, keys, ownership, passwords and rate limits. Contains nothing about tasks."""

@@ -1,4 +1,4 @@
-"""The built-in accounts: how one is made, and under which spelling of its email."""
+"""The accounts of the built-in issuer."""
 
 import uuid
 from datetime import datetime
@@ -10,10 +10,10 @@ from security.passwords import Passwords
 
 
 async def create(db: Database, passwords: Passwords, *, email: str, password: str, now: datetime) -> Row:
-    """The new account, its email and password being as the contract has them.
+    """Create an account from an email and a password that satisfy the contract.
 
-    The hash comes before the look for the email, so that both take equal time. Raises WeakPassword,
-    EmailTaken and Unavailable.
+    Hash the password before the search for the email, so that a taken email takes the same time. Raise
+    WeakPassword, EmailTaken and Unavailable.
     """
     password_hash = await passwords.hash(password)
     return await users.create(
@@ -22,5 +22,5 @@ async def create(db: Database, passwords: Passwords, *, email: str, password: st
 
 
 def normalised(email: str) -> str:
-    """The one spelling under which an email is kept and looked for; the contract lets ASCII only in."""
+    """Return the email as it is stored and searched. The contract allows only ASCII."""
     return email.lower()

@@ -1,4 +1,4 @@
-"""The hook that the contract's security scheme names: whose token is it?"""
+"""The hook that the contract's security scheme names."""
 
 from typing import Any, cast
 
@@ -8,6 +8,6 @@ from security.tokens import Verifier
 
 
 async def verify(token: str, request: Request) -> dict[str, Any]:
-    """The claims of `token`; `sub` is the user. Raises InvalidToken, and Unavailable without any keys."""
+    """Return the claims of `token`; `sub` is the user. Raise InvalidToken, and Unavailable without keys."""
     verifier = cast(Verifier, request.state.verifier)
     return await verifier.verify(token)

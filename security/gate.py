@@ -1,7 +1,7 @@
-"""Lets a request through to its operation only with what the contract's `security` asks for.
+"""Checks the token, the ownership of the path and the rate limit of each request.
 
-And to a user's path only with that user's token, and only so often. It stands in Connexion's security slot
-and runs the hook that the scheme names in `x-bearerInfoFunc`, and the limit of `x-rate-limit`.
+It replaces Connexion's security middleware. The contract's security scheme names the hook in
+`x-bearerInfoFunc`, and an operation names its limit in `x-rate-limit`.
 """
 
 from collections.abc import Awaitable, Callable
@@ -20,15 +20,15 @@ Hook = Callable[[str, Request], Awaitable[dict[str, Any]]]
 
 
 class UndocumentedLimitError(Exception):
-    """The contract has a limit without its 429, or a 429 without its limit. The server does not start."""
+    """An operation has a rate limit without 429, or 429 without a rate limit. The server does not start."""
 
 
 class UnsecuredOwnerError(Exception):
-    """The contract has an operation on a user's path that asks for no token. The server does not start."""
+    """An operation with a user's path requires no token. The server does not start."""
 
 
 class GateOperation:
-    """One operation of the contract: open to all, or behind a hook."""
+    """The gate of one operation."""
 
     def __init__(self, operation: AbstractOperation, next_app: ASGIApp, limits: Limits | None) -> None:
         self._next_app = next_app
@@ -39,10 +39,10 @@ class GateOperation:
             raise UnsecuredOwnerError(f"{operation.method} {operation.path} has {{user_id}} but no security")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raises what the hook raises; Unauthenticated without a token; Forbidden on another user's path.
+        """Raise what the hook raises, Unauthenticated without a token, Forbidden on another user's path.
 
-        Then TooManyRequests, counted by user where there is one, by address elsewhere. That all comes before
-        anything is read or validated, and no handler can forget it.
+        Then raise TooManyRequests, counted by user, or by address without a user. All of this happens before
+        the request is read or validated.
         """
         user: str | None = None
         if self._hook is not None:
@@ -65,20 +65,20 @@ class GateAPI(RoutedAPI):
         self.add_paths()
 
     def make_operation(self, operation: AbstractOperation) -> GateOperation:
-        """Called by Connexion for each operation at start."""
+        """Return the gate, for Connexion, which calls this for each operation at startup."""
         return GateOperation(operation, self.next_app, self._rate_limits)
 
 
 class GateMiddleware(RoutedMiddleware):
-    """Stands where Connexion's SecurityMiddleware stands, which looks the hook up anew for each request."""
+    """Replaces Connexion's SecurityMiddleware, which searches the hook for each request."""
 
     api_cls = GateAPI
 
 
 def bearer_token(scope: Scope) -> str:
-    """The token of the one Authorization header (RFC 6750 2.1; the scheme in any case).
+    """Return the token of the one Authorization header (RFC 6750 2.1; the scheme in any case).
 
-    Raises Unauthenticated without such a header or with another scheme, InvalidToken for two of them.
+    Raise Unauthenticated without such a header or with another scheme, InvalidToken for two headers.
     """
     values = [value for name, value in scope["headers"] if name == b"authorization"]
     if not values:
@@ -92,7 +92,7 @@ def bearer_token(scope: Scope) -> str:
 
 
 def _hook(operation: AbstractOperation) -> Hook | None:
-    """The hook of an operation's only scheme; None when it is open to all."""
+    """Return the hook of an operation's only scheme, None if it requires no token."""
     if not operation.security:
         return None
     [requirement] = operation.security
@@ -102,7 +102,7 @@ def _hook(operation: AbstractOperation) -> Hook | None:
 
 
 def _limit(operation: AbstractOperation) -> str | None:
-    """The name of the limit that counts it."""
+    """Return the name of the operation's rate limit."""
     name: str | None = operation._operation.get("x-rate-limit")
     if (name is not None) != (str(TooManyRequests.status) in operation.responses):
         raise UndocumentedLimitError(

@@ -1,4 +1,4 @@
-"""The built-in issuer: signs this server's own tokens with a key that all its workers and machines share."""
+"""The built-in issuer. It signs tokens with a key that all workers and machines share."""
 
 import json
 import secrets
@@ -18,7 +18,7 @@ RELOAD_AFTER = timedelta(seconds=2)  # the least time between two looks for a ki
 
 
 class Issuer:
-    """Signs for `origin`, which is both `iss` and `aud` of its tokens."""
+    """Signs tokens whose `iss` and `aud` are `origin`."""
 
     def __init__(self, database: Database, origin: str, clock: Callable[[], datetime]) -> None:
         self._database = database
@@ -28,18 +28,18 @@ class Issuer:
         self._loaded_at: datetime | None = None
 
     async def token(self, user_id: str) -> str:
-        """A token of `user_id`, valid for LIFETIME."""
+        """Return a token of `user_id`, valid for LIFETIME."""
         newest = (await self._private_jwks())[0]
         now = self._clock()
         claims = {"sub": user_id, "iss": self._origin, "aud": self._origin, "iat": now, "exp": now + LIFETIME}
         return jwt.encode(claims, jwt.PyJWK(newest, "EdDSA"), headers={"kid": newest["kid"]})
 
     async def public_jwks(self) -> list[dict[str, Any]]:
-        """The public halves, newest first."""
+        """Return the public keys, newest first."""
         return [_public(jwk) for jwk in await self._private_jwks()]
 
     async def find_key(self, kid: str | None) -> jwt.PyJWK | None:
-        """The public key named `kid`; another server may have made it a moment ago."""
+        """Return the public key named `kid`, which another server may have just created."""
         await self._private_jwks()
         if kid not in self._keys and self._is_reload_due():
             await self._load()
@@ -54,7 +54,7 @@ class Issuer:
         return self._jwks
 
     async def _load(self) -> None:
-        """Read the keys; make the first one where there is none."""
+        """Read the keys, and create the first one if there is none."""
         rows = await signing_keys.newest_first(self._database)
         if not rows:
             kid, private_jwk = _new_key()
@@ -66,7 +66,7 @@ class Issuer:
 
 
 def _new_key() -> tuple[str, str]:
-    """A kid and a new Ed25519 key, private half included, as a JWK (RFC 8037)."""
+    """Return a kid and a new private Ed25519 key as a JWK (RFC 8037)."""
     kid = secrets.token_hex(8)
     jwk = OKPAlgorithm.to_jwk(Ed25519PrivateKey.generate(), as_dict=True)
     return kid, json.dumps({**jwk, "kid": kid})

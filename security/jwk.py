@@ -1,4 +1,4 @@
-"""Which entries of a JSON Web Key Set (RFC 7517) are public keys that may verify tokens here."""
+"""Selects the keys of a JSON Web Key Set (RFC 7517) that may verify tokens."""
 
 from typing import Any
 
@@ -20,9 +20,9 @@ _SMALL_ORDER = frozenset({0, 1, _P - 1, _P, _P + 1, _Y_OF_ORDER_8, _P - _Y_OF_OR
 
 
 def parse(document: bytes) -> dict[str, jwt.PyJWK]:
-    """The keys by kid; an entry that is not one is left out.
+    """Return the usable keys by kid.
 
-    Raises InvalidRequest or ValueError when it is no key set at all.
+    Raise InvalidRequest or ValueError if it is not a key set.
     """
     members = strict_json.loads(document)
     entries = members.get("keys") if isinstance(members, dict) else None
@@ -32,7 +32,7 @@ def parse(document: bytes) -> dict[str, jwt.PyJWK]:
 
 
 def _key(entry: Any) -> jwt.PyJWK | None:
-    """A public signing key of an algorithm taken here, or None."""
+    """Return a public signing key of an accepted algorithm, or None."""
     if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str):
         return None
     if not _PRIVATE_MEMBERS.isdisjoint(entry) or not _is_for_signatures(entry):
@@ -54,7 +54,7 @@ def _is_for_signatures(entry: dict[str, Any]) -> bool:
 
 
 def _algorithm(entry: dict[str, Any]) -> str | None:
-    """The one algorithm that a key is for; an RSA key says which of its two, RS256 when it does not."""
+    """Return the algorithm of a key. An RSA key without `alg` is for RS256."""
     if entry.get("kty") == "RSA":
         named = entry.get("alg", "RS256")
         return str(named) if named in ("RS256", "PS256") else None
@@ -62,7 +62,7 @@ def _algorithm(entry: dict[str, Any]) -> str | None:
 
 
 def _is_weak(entry: dict[str, Any], key: jwt.PyJWK) -> bool:
-    """Whether anyone could sign for this key. Raises ValueError for a key that is malformed."""
+    """Return whether the key is too weak to be trusted. Raise ValueError if it is malformed."""
     if entry["kty"] == "RSA":
         return bool(key.key.key_size < MIN_RSA_BITS or key.key.public_numbers().e == 1)
     if entry["kty"] == "OKP":

@@ -1,4 +1,4 @@
-"""Where the keys come from that verify an outside issuer's tokens: a shared secret, or its JWKS."""
+"""The keys of an outside issuer: a shared secret, or its JWKS."""
 
 import asyncio
 import base64
@@ -32,19 +32,19 @@ _FETCHED_AT = Gauge(
 
 
 class SharedSecret:
-    """The one key of a frontend that signs with HS256: the raw UTF-8 bytes of its secret."""
+    """The key of a frontend that signs with HS256: the UTF-8 bytes of its secret."""
 
     def __init__(self, secret: str) -> None:
         encoded = base64.urlsafe_b64encode(secret.encode()).rstrip(b"=").decode()
         self._key = jwt.PyJWK({"kty": "oct", "k": encoded, "alg": "HS256"})
 
     async def find(self, _kid: str | None) -> jwt.PyJWK:
-        """That key, whatever the token calls it."""
+        """Return the key, for any `kid`."""
         return self._key
 
 
 class KeySet:
-    """An outside issuer's public keys, remembered; one fetch at a time serves whoever waits for it."""
+    """The cached public keys of an outside issuer. All waiting requests share one fetch."""
 
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
@@ -56,11 +56,10 @@ class KeySet:
         self._fetching: asyncio.Task[None] | None = None
 
     async def find(self, kid: str | None) -> jwt.PyJWK | None:
-        """The key named `kid`; None when the issuer has no such key.
+        """Return the key named `kid`, None if the issuer has no such key.
 
-        A known key is given at once and refreshed behind the request's back; only a key that is unknown, or
-        one that nobody has asked for in a long time, waits for a fetch. Raises Unavailable when the issuer
-        cannot be asked.
+        A known key is returned at once and refreshed in the background. Only an unknown key, or one that was
+        not refreshed for a long time, waits for a fetch. Raise Unavailable if the issuer is unreachable.
         """
         if kid is None:
             return None
@@ -78,7 +77,7 @@ class KeySet:
         return self._keys.get(kid)
 
     def _fetch_unless_too_early(self) -> asyncio.Task[None] | None:
-        """The fetch that is under way, or a new one; None so soon after the last."""
+        """Return the fetch in progress or a new one, None too soon after the last."""
         if self._fetching is None or self._fetching.done():
             if self._clock() < self._next_fetch_at:
                 return None
@@ -86,7 +85,7 @@ class KeySet:
         return self._fetching
 
     async def _fetch(self) -> None:
-        """Take over the keys at the URL. Whatever comes instead of keys, those known are kept."""
+        """Fetch the keys at the URL. Keep the known keys if that fails."""
         began_at = self._clock()
         try:
             self._keys = await self.fetched()
@@ -104,16 +103,16 @@ class KeySet:
         self._next_fetch_at = began_at + min(RETRY_S * 2**doublings, MAX_RETRY_S)
 
     async def fetched(self) -> dict[str, jwt.PyJWK]:
-        """The usable keys at the URL, by kid.
+        """Return the usable keys at the URL, by kid.
 
-        Raises what the network, TLS and httpx raise, InvalidRequest and ValueError.
+        Raise what the network, TLS and httpx raise, InvalidRequest and ValueError.
         """
         async with asyncio.timeout(FETCH_S):
             document = await self._download()
         return await asyncio.to_thread(jwk.parse, document)
 
     async def _download(self) -> bytes:
-        """What stands at the URL, as it came: no redirect is followed, nothing unpacked."""
+        """Return the content at the URL, without redirects and decompression."""
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         document = bytearray()
         async with (

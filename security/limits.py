@@ -1,4 +1,4 @@
-"""Rate limits: how many requests an address, an account or a user may send before the next ones wait."""
+"""Rate limits by address, account and user."""
 
 import asyncio
 import logging
@@ -34,7 +34,7 @@ _AWAY = Gauge(
 class Counts(Storage):
     """The counts of this process.
 
-    The library's own goes through every key at each hit: 76 µs with a thousand users, 1600 with 20,000.
+    The library's own visits every key at each hit: 76 µs with 1000 users, 1600 µs with 20,000.
     """
 
     base_exceptions = ValueError
@@ -46,7 +46,7 @@ class Counts(Storage):
         self._next_sweep = 0.0
 
     async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """The count with `amount` more; the first opens a window of `expiry` seconds."""
+        """Add `amount` and return the count. The first call begins a window of `expiry` seconds."""
         now = time.time()
         if now >= self._next_sweep:
             self._sweep(now)
@@ -61,35 +61,35 @@ class Counts(Storage):
             del self._counts[key], self._ends[key]
 
     async def get(self, key: str) -> int:
-        """The count in a window that is still open."""
+        """Return the count of a window that has not ended, otherwise 0."""
         return self._counts[key] if self._ends.get(key, 0) > time.time() else 0
 
     async def get_expiry(self, key: str) -> float:
-        """When the window ends (Unix time)."""
+        """Return when the window ends (Unix time)."""
         return self._ends.get(key, time.time())
 
     async def check(self) -> bool:
-        """It is there."""
+        """Return that the storage is available."""
         return True
 
     async def reset(self) -> int:
-        """Forget everything; how many keys that were."""
+        """Remove all counts, and return how many there were."""
         forgotten = len(self._counts)
         self._counts.clear()
         self._ends.clear()
         return forgotten
 
     async def clear(self, key: str) -> None:
-        """Forget one."""
+        """Remove one count."""
         self._counts.pop(key, None)
         self._ends.pop(key, None)
 
 
 class Limits:
-    """Counts requests against the rate of each limit, here or, with `storage` a Redis, for all servers.
+    """Counts requests for each limit, in this process or, in a Redis, for all servers.
 
-    A rate is spelled `10/minute` or `5/2 seconds`; its window opens with the first request. While that Redis
-    is away each process counts for itself: no request fails for want of a count.
+    A rate is `10/minute` or `5/2 seconds`; its window begins with the first request. While the Redis is
+    unreachable, each process counts for itself, and no request fails.
     """
 
     def __init__(self, rates: Mapping[str, str], storage: str) -> None:
@@ -102,7 +102,7 @@ class Limits:
         self._next_try = 0.0
 
     async def hit(self, name: str, *whose: str) -> None:
-        """Count one request against the limit `name` of `whose`. Raises TooManyRequests."""
+        """Count one request for the limit `name` of `whose`. Raise TooManyRequests."""
         rate = self._rates[name]
         ends_at = await self._used_up_until(rate, name, *whose)
         if ends_at is not None:
@@ -113,7 +113,7 @@ class Limits:
             raise TooManyRequests(name, count=rate.amount, window_s=window_s, wait_s=wait_s)
 
     async def check_storage(self) -> None:
-        """Raises StorageError, TimeoutError and OSError where the shared counts cannot be read now."""
+        """Raise StorageError, TimeoutError or OSError if the shared counts cannot be read."""
         if self._shared is not None:
             async with asyncio.timeout(SHARED_S):
                 await self._shared.storage.get("check")
@@ -150,7 +150,7 @@ class Limits:
 
 
 async def _hit(limiter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) -> float | None:
-    """When the window ends, if the limit is used up (Unix time)."""
+    """Return when the window ends (Unix time) if the limit is exhausted."""
     if await limiter.hit(rate, *key):
         return None
     return (await limiter.get_window_stats(rate, *key)).reset_time
@@ -174,7 +174,7 @@ def _redis(url: str) -> Storage:
 
 
 def address(scope: Scope) -> str:
-    """Who sends, as far as it can be told: the IPv4 address, or the /64 of IPv6 that one customer has."""
+    """Return the client's IPv4 address, or its /64 of IPv6, which one customer has."""
     host = str((scope.get("client") or ("",))[0])
     try:
         found = ip_address(host.partition("%")[0])

@@ -1,4 +1,4 @@
-"""Passwords: which may be chosen, and bcrypt off the event loop in a bounded pool (OWASP ASVS 6.2)."""
+"""Which passwords are allowed, and bcrypt in a bounded pool of threads (OWASP ASVS 6.2)."""
 
 import asyncio
 import os
@@ -33,14 +33,14 @@ class Passwords:
         self._unfinished = 0
 
     def prepare(self) -> None:
-        """Make what is compared where there is no account: its absence takes as long as a wrong password.
+        """Create the hash that a login without an account is compared with.
 
-        Called at start where accounts are kept; elsewhere it would be a bcrypt for nothing.
+        Called at startup if the server has accounts.
         """
         self._no_account = self._threads.submit(_hash, os.urandom(16).hex().encode())
 
     async def hash(self, password: str) -> str:
-        """The bcrypt hash. Raises WeakPassword, and Unavailable when too many wait."""
+        """Return the bcrypt hash. Raise WeakPassword, and Unavailable if too many wait."""
         encoded = password.encode()
         if len(encoded) > MAX_BYTES:
             raise WeakPassword(f"The password may be at most {MAX_BYTES} bytes of UTF-8.")
@@ -49,7 +49,7 @@ class Passwords:
         return (await self._run(partial(_hash, encoded))).decode()
 
     async def check(self, password: str, password_hash: str | None) -> None:
-        """Raises WrongCredentials unless they belong together; None never does. One bcrypt either way."""
+        """Raise WrongCredentials unless the password matches the hash; None never matches. One bcrypt."""
         encoded = password.encode()
         known = password_hash.encode() if password_hash else await asyncio.wrap_future(self._no_account)
         is_right = await self._run(partial(bcrypt.checkpw, encoded[:MAX_BYTES], known))
@@ -72,7 +72,7 @@ class Passwords:
         _WAITING.set(max(self._unfinished - THREADS, 0))
 
     def close(self) -> None:
-        """Let the threads go when their work is done."""
+        """End the threads after their work."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -82,7 +82,7 @@ def _hash(password: bytes) -> bytes:
 
 @cache
 def _common_passwords() -> frozenset[str]:
-    """The 30,000 most used passwords, in lower case; read on the first sign-up."""
+    """Return the 30,000 most used passwords in lower case, read on the first sign-up."""
     from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - 50 ms and 12 MB, if ever needed
 
     return frozenset(FREQUENCY_LISTS["passwords"])

@@ -1,4 +1,4 @@
-"""Verifies a JSON Web Token strictly (RFC 7519, RFC 8725): what PyJWT lets through is refused around it."""
+"""Verifies JSON Web Tokens strictly (RFC 7519, RFC 8725), beyond what PyJWT checks."""
 
 import base64
 import binascii
@@ -31,7 +31,7 @@ KeyFinder = Callable[[str | None], Awaitable[jwt.PyJWK | None]]
 
 
 class Verified(NamedTuple):
-    """The claims of a token, by which key they are to be believed, and until when (Unix time)."""
+    """The claims of a verified token, its key, and its expiry (Unix time)."""
 
     claims: dict[str, Any]
     kid: str | None
@@ -41,7 +41,7 @@ class Verified(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Verifier:
-    """What makes a token valid here. `issuer` or `audience` None: not compared."""
+    """Verifies the tokens of one issuer. `issuer` or `audience` None: not compared."""
 
     algorithms: frozenset[str]
     find_key: KeyFinder
@@ -51,10 +51,10 @@ class Verifier:
     _remembered: dict[bytes, Verified] = field(default_factory=dict, init=False, repr=False)
 
     async def verify(self, token: str) -> dict[str, Any]:
-        """The claims. Raises InvalidToken for every fault alike.
+        """Return the claims. Raise InvalidToken for every cause.
 
-        A token that was good a moment ago is taken at its digest while it has not expired and its key is
-        still the one of that name: a signature takes 50 to 150 µs to verify, and cannot go bad.
+        A verified token is cached by its digest until it expires or its key changes, because a signature
+        takes 50 to 150 µs to verify.
         """
         digest = hashlib.sha256(token.encode()).digest()
         verified = self._remembered.get(digest)
@@ -94,7 +94,7 @@ class Verifier:
             raise InvalidToken
 
     def _check_purpose(self, claims: dict[str, Any]) -> None:
-        """Whether it is for this server, now. PyJWT asks again; asked here, nothing is fetched for others."""
+        """Check issuer, audience and times before any key is fetched; PyJWT checks them again."""
         claimed = claims.get("aud")
         audiences = claimed if isinstance(claimed, list) else [claimed]
         if (
@@ -121,7 +121,7 @@ class Verifier:
 
 
 def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Header, payload and signature, not yet to be believed."""
+    """Return header, payload and signature, not verified."""
     segments = token.split(".")
     if len(token) > MAX_TOKEN_BYTES or len(segments) != 3:
         raise InvalidToken
@@ -136,12 +136,12 @@ def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
 
 
 def _has_length_for(key: jwt.PyJWK, signature: bytes) -> bool:
-    """RFC 8017 8.1.2: an RSA signature is as long as its key; OpenSSL lets PS256 leave out leading zeros."""
+    """Return whether the RSA signature has its key's length (RFC 8017 8.1.2), which OpenSSL ignores."""
     return not isinstance(key.key, RSAPublicKey) or len(signature) == (key.key.key_size + 7) // 8
 
 
 def _bytes(segment: str) -> bytes:
-    """A non-empty segment in its one base64url spelling, without padding."""
+    """Decode a non-empty segment of canonical base64url without padding."""
     try:
         decoded = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -152,7 +152,7 @@ def _bytes(segment: str) -> bytes:
 
 
 def _check_claims(claims: dict[str, Any]) -> None:
-    """What PyJWT does not look at: types, a ceiling, the form of `sub`."""
+    """Check what PyJWT ignores: types, an upper bound, the form of `sub`."""
     subject, expiry = claims.get("sub"), claims.get("exp")
     times = [claims[name] for name in ("exp", "iat", "nbf") if name in claims]
     if (

@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 connection, with the deadlines and limits that uvicorn has no setting for."""
+"""uvicorn's HTTP/1.1 connection, with deadlines and limits that uvicorn has no settings for."""
 
 import asyncio
 import logging

@@ -55,9 +55,9 @@ CREATE TABLE signing_keys (
 
 
 def upgrade() -> None:
-    """Make everything, but for a table users that another program keeps here: tasks then refer to that one.
+    """Create all tables. If another program has a table users, let tasks refer to that one.
 
-    Each list order has its index, with and without the status filter.
+    Each order of a list has an index, with and without the status filter.
     """
     is_postgresql = op.get_context().dialect.name == "postgresql"
     timestamp = "timestamptz" if is_postgresql else "datetime"

@@ -1,4 +1,4 @@
-"""tasks.version, for If-Match; the answers to requests with an Idempotency-Key."""
+"""tasks.version, for If-Match; the responses to requests with an Idempotency-Key."""
 
 from alembic import op
 
@@ -18,7 +18,7 @@ CREATE TABLE idempotency_keys (
 
 
 def upgrade() -> None:
-    """Every task begins at version 1. Neither database rewrites its table for a constant default."""
+    """Add a version, 1 for each task. Neither database rewrites the table for a constant default."""
     timestamp = "timestamptz" if op.get_context().dialect.name == "postgresql" else "datetime"
     op.execute("ALTER TABLE tasks ADD COLUMN version bigint NOT NULL DEFAULT 1")
     op.execute(IDEMPOTENCY_KEYS.format(timestamp=timestamp))

@@ -1,1 +1,1 @@
-"""A file per change."""
+"""One file for each migration."""
