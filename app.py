@@ -15,7 +15,6 @@ import httpx
 import orjson
 from connexion import AsyncApp
 from connexion.middleware.lifespan import LifespanMiddleware
-from connexion.options import SwaggerUIOptions
 from connexion.resolver import RelativeResolver
 
 from contract import docs, schemas
@@ -44,20 +43,6 @@ if TYPE_CHECKING:
 
 FIRST_TRY_S = 5  # how long the start waits for the database before it serves without
 
-SWAGGER_UI = SwaggerUIOptions(
-    serve_spec=False,  # Connexion's would validate the contract anew for each reader
-    spec_path="/openapi.json",
-    swagger_ui_path=docs.PATH,
-    swagger_ui_config={
-        "url": "/openapi.json",
-        "deepLinking": True,
-        "defaultModelsExpandDepth": 0,  # the schemas, folded: each operation shows its own
-        "displayRequestDuration": True,
-        "persistAuthorization": True,
-        "tryItOutEnabled": True,
-    },
-)
-
 
 def utc_now() -> datetime:
     """Return the current time in UTC."""
@@ -85,7 +70,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
             _lifespan, services, verifier_for(settings, services.issuer), tracing, settings.run_migrations
         ),
         middlewares=_middlewares(settings, tracing),
-        swagger_ui_options=SWAGGER_UI,
+        swagger_ui_options=docs.OPTIONS,
     )
     app.add_api(
         document,

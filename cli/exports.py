@@ -16,7 +16,7 @@ from cli.failures import Failure, WrongUsage
 from cli.progress import bar
 from contract import strict_json
 from handlers import representations
-from persistence import removals, task_pages
+from persistence import task_pages, tasks
 from persistence.database import Database
 from persistence.statements import Row
 from settings import Settings
@@ -63,7 +63,7 @@ async def _export(settings: Settings, name: str, file: BinaryIO, *, is_watched: 
     async with opened(settings) as db:
         person = await people.find(db, name)
         file.write(_line({"type": "user"} | _account(person)))
-        total = await removals.count_tasks(db, person.id)
+        total = await tasks.count(db, person.id)
         with bar("Exporting tasks", total, is_wanted=is_watched) as advance:
             async for rows in _pages(db, person.id):
                 file.writelines(_line(representations.task(row)) for row in rows)

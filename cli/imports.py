@@ -17,7 +17,7 @@ from cli.lines import Checked
 from cli.progress import bar, taking_turns
 from contract.problems import InvalidToken, KeyInUse
 from contract.schemas import validator_of
-from persistence import imports, removals, users
+from persistence import imports, tasks, users
 from persistence.database import Database
 from security import accounts
 from settings import Settings
@@ -52,7 +52,7 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
         owner = await _owner(db, name, is_outside=settings.has_outside_issuer)
         begin = partial(imports.begin, db, owner, checked.name, now)
         before = await _known(db, owner, begin, settings.has_outside_issuer, now)
-        if before is None and not is_added and await removals.count_tasks(db, owner):
+        if before is None and not is_added and await tasks.count(db, owner):
             await imports.forget(db, owner, checked.name)
             raise Failure("the person has tasks already: --add imports these beside them")
         stored = before or 0

@@ -12,7 +12,7 @@ from cli.failures import Failure, WrongUsage
 from cli.progress import bar, taking_turns
 from contract.problems import OutsideIssuer
 from contract.schemas import validator_of
-from persistence import removals, users
+from persistence import removals, tasks, users
 from persistence.database import Database
 from persistence.statements import Row
 from security import accounts
@@ -96,7 +96,7 @@ def _confirm(question: str) -> None:
 async def _look_for(settings: Settings, name: str) -> _Found:
     async with opened(settings) as db:
         row = await find(db, name)
-        return _Found(row.id, await removals.count_tasks(db, row.id))
+        return _Found(row.id, await tasks.count(db, row.id))
 
 
 async def _remove(settings: Settings, found: _Found) -> str:

@@ -1,16 +1,22 @@
 """`todo serve`."""
 
 from argparse import Namespace
+from importlib import import_module
 
 from cli.failures import Failure
-from observability import logs, traces
+from observability import logs
 from server.run import serve
 from settings import Settings
 
 
 def run(settings: Settings, _arguments: Namespace) -> None:
     """Serve until SIGTERM. Raise Failure if a collector is set and its packages are missing."""
-    if settings.otel_exporter_otlp_endpoint and not traces.can_be_sent():
-        raise Failure("OTEL_EXPORTER_OTLP_ENDPOINT needs the packages of requirements-otel.lock")
+    if settings.otel_exporter_otlp_endpoint:
+        try:
+            import_module("observability.spans")
+        except ImportError:
+            raise Failure(
+                "OTEL_EXPORTER_OTLP_ENDPOINT needs the packages of requirements-otel.lock"
+            ) from None
     logs.configure(settings.log_level, with_colour=not settings.no_color, is_queued=True)
     serve(settings)

@@ -5,11 +5,25 @@ from pathlib import Path
 from typing import Any
 
 from connexion.middleware.swagger_ui import SwaggerUIMiddleware
+from connexion.options import SwaggerUIOptions
 from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
 
 PATH = "/docs"
+OPTIONS = SwaggerUIOptions(
+    serve_spec=False,  # Connexion's would validate the contract anew for each reader
+    spec_path="/openapi.json",
+    swagger_ui_path=PATH,
+    swagger_ui_config={
+        "url": "/openapi.json",
+        "deepLinking": True,
+        "defaultModelsExpandDepth": 0,  # the schemas, folded: each operation shows its own
+        "displayRequestDuration": True,
+        "persistAuthorization": True,
+        "tryItOutEnabled": True,
+    },
+)
 _FILES = Path(__file__).parent / "page"
 # Connexion's page has its script inside, is named "Swagger UI" and takes a phone for a wide screen.
 _OWN_FILES = {

@@ -23,12 +23,3 @@ def find_parent(headers: Iterable[tuple[bytes, bytes]]) -> Parent | None:
         return None
     trace_id, span_id, flags = match.groups()
     return Parent(trace_id.decode(), span_id.decode(), int(flags, 16))
-
-
-def can_be_sent() -> bool:
-    """Return whether OpenTelemetry, an extra, is installed."""
-    try:
-        from observability import spans  # noqa: F401, PLC0415
-    except ImportError:
-        return False
-    return True

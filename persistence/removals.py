@@ -1,6 +1,6 @@
 """Deletes all data of one owner in small steps, so that no other write waits long."""
 
-from sqlalchemy import Integer, bindparam, delete, func, select
+from sqlalchemy import Integer, bindparam, delete, select
 
 from persistence.database import Database
 from persistence.tables import idempotency_keys, tasks
@@ -11,7 +11,6 @@ _KEYS = idempotency_keys.c
 _AT_MOST = bindparam("at_most", type_=Integer)
 _MY_TASKS = tasks.c.user_id == bindparam("owner")
 _MY_KEYS = _KEYS.user_id == bindparam("owner")
-_COUNT = select(func.count().label("count")).select_from(tasks).where(_MY_TASKS)
 _SOME_TASKS = delete(tasks).where(
     _MY_TASKS,
     tasks.c.id.in_(select(tasks.c.id).where(_MY_TASKS).order_by(tasks.c.created_at).limit(_AT_MOST)),
@@ -19,13 +18,6 @@ _SOME_TASKS = delete(tasks).where(
 _SOME_KEYS = delete(idempotency_keys).where(
     _MY_KEYS, _KEYS.key.in_(select(_KEYS.key).where(_MY_KEYS).limit(_AT_MOST))
 )
-
-
-async def count_tasks(db: Database, owner: str) -> int:
-    """Return how many tasks `owner` has."""
-    row = await db.fetch_one(_COUNT, {"owner": owner})
-    assert row is not None  # an aggregate gives its row
-    return int(row.count)
 
 
 async def remove_tasks(db: Database, owner: str) -> int:

@@ -54,6 +54,7 @@ _INSERT = (
     )
     .returning(tasks)
 )
+_COUNT = select(func.count().label("count")).where(tasks.c.user_id == bindparam("owner"))
 _GET = select(tasks).where(_MINE)
 # None keeps the title and completed, which cannot be null; a description may be set to null, so it has
 # a flag of its own.
@@ -102,6 +103,12 @@ async def get(db: Database, owner: str, task_id: int) -> Row:
     if row is None:
         raise NotFound("There is no such task.")
     return row
+
+
+async def count(db: Database, owner: str) -> int:
+    """Return how many tasks `owner` has."""
+    row = await db.fetch_one(_COUNT, {"owner": owner})
+    return 0 if row is None else int(row.count)
 
 
 async def update_fields(

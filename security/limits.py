@@ -5,14 +5,12 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from ipaddress import IPv6Address, ip_address, ip_network
 
 from limits import RateLimitItem, parse
 from limits.aio.storage import Storage
 from limits.aio.strategies import FixedWindowRateLimiter
 from limits.errors import StorageError
 from prometheus_client import Counter, Gauge
-from starlette.types import Scope
 
 from contract.problems import TooManyRequests
 
@@ -171,15 +169,3 @@ def _redis(url: str) -> Storage:
         socket_timeout=SHARED_S,
         socket_connect_timeout=SHARED_S,
     )
-
-
-def address(scope: Scope) -> str:
-    """Return the client's IPv4 address, or its /64 of IPv6, which one customer has."""
-    host = str((scope.get("client") or ("",))[0])
-    try:
-        found = ip_address(host.partition("%")[0])
-    except ValueError:  # a socket in the file system, or what a trusted proxy says
-        return host[:64]
-    if isinstance(found, IPv6Address):
-        found = found.ipv4_mapped or ip_network((found, 64), strict=False).network_address
-    return str(found)

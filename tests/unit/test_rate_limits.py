@@ -7,7 +7,8 @@ import pytest
 
 from contract.problems import TooManyRequests
 from security import limits
-from security.limits import MEMORY, Counts, Limits, address
+from security.gate import address
+from security.limits import MEMORY, Counts, Limits
 
 SAME = {
     "one /64": ["2001:db8:0:1::1", "2001:db8:0:1:ffff:ffff:ffff:ffff"],
