@@ -8,8 +8,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-ENDINGS = "Ends with 0, or 1 when it failed, 2 when it is used wrongly, 130 after Ctrl-C."
-USER = "the person's id, or the email of an account here"
+ENDINGS = "Exit status: 0, 1 if the command failed, 2 if it was called wrongly, 130 after Ctrl-C."
+USER = "the user's id, or the email of an account of this server"
 
 
 def parser() -> argparse.ArgumentParser:
@@ -17,8 +17,8 @@ def parser() -> argparse.ArgumentParser:
     root = argparse.ArgumentParser(
         prog="todo",
         description="A multi-user todo backend, contract first. Settings come from the environment and from "
-        ".env in this folder.",
-        epilog=f"{ENDINGS} `todo COMMAND --help` says more of one.",
+        ".env in the working folder.",
+        epilog=f"{ENDINGS} `todo COMMAND --help` describes a command.",
     )
     commands = root.add_subparsers(required=True, metavar="COMMAND", title="commands")
     _command(commands, "serve", "cli.serving:run", "serve the API")
@@ -53,34 +53,35 @@ def _check_config(commands: Any) -> None:
         commands,
         "check-config",
         "cli.checks:run",
-        "say what is set, and try it",
-        "Say each setting in effect and where it comes from, secrets only as set, and try what can be tried:"
-        " the contract, the database, the issuer's keys, Redis, the port. Changes nothing. Ends with 1 when"
-        " something is wrong.",
+        "show the settings and check that they work",
+        "Show each setting and where it comes from, without secrets, and check the contract, the"
+        " database, the issuer's keys, Redis and the port. Change nothing. Exit with status 1 if a"
+        " check fails.",
     )
 
 
 def _user(commands: Any) -> None:
-    user = commands.add_parser("user", help="add or remove a person", description="Add or remove a person.")
+    user = commands.add_parser("user", help="add or remove a user", description="Add or remove a user.")
     actions = user.add_subparsers(required=True, metavar="ACTION", title="actions")
     add = _command(
         actions,
         "add",
         "cli.people:add",
-        "make an account",
-        "Make an account, by the rules of the sign-up, and print its id. Asks for the password twice, or"
-        " reads one line where standard input is no terminal. Only where this server keeps the accounts.",
+        "create an account",
+        "Create an account by the rules of the sign-up, and print its id. Ask for the password twice,"
+        " or read one line if standard input is not a terminal. Only for a server with its own"
+        " accounts.",
     )
-    add.add_argument("email", type=_text, metavar="EMAIL", help="what the person logs in with")
+    add.add_argument("email", type=_text, metavar="EMAIL", help="the email of the account")
     remove = _command(
         actions,
         "remove",
         "cli.people:remove",
-        "remove a person and all that is theirs",
-        "Remove a person whole: the answers kept for their Idempotency-Keys, their tasks, their account. The"
-        " server goes on meanwhile; what is interrupted can be run again. Tokens stay valid until they"
-        " expire: the user of an outside issuer comes back, with no tasks, at their next write. A row in a"
-        " table users of another program is left alone.",
+        "remove a user with all data",
+        "Remove the stored responses, the tasks and the account of a user. The server may run"
+        " meanwhile, and an interrupted removal can be repeated. Tokens stay valid until they expire:"
+        " a user of an outside issuer returns, without tasks, with their next write. A row in another"
+        " program's table users is not removed.",
     )
     remove.add_argument("user", type=_text, metavar="USER", help=USER)
     remove.add_argument("--yes", action="store_true", help="do not ask (required without a terminal)")
@@ -91,14 +92,14 @@ def _export(commands: Any) -> None:
         commands,
         "export",
         "cli.exports:run",
-        "write a person's data as JSON Lines",
-        "Write a person's data as JSON Lines: the person, then a line for each task as the API gives it,"
-        " oldest first. A task that is there all the while is there exactly once; one that is changed"
-        " meanwhile, as it was before or after.",
+        "write a user's data as JSON Lines",
+        "Write a user's data as JSON Lines: the user, then a line for each task as the API returns"
+        " it, oldest first. A task that exists during the whole export is written exactly once, as it"
+        " was before or after a change.",
     )
     export.add_argument("user", type=_text, metavar="USER", help=USER)
     export.add_argument(
-        "--output", type=Path, metavar="FILE", help="instead of standard output; for its owner's eyes only"
+        "--output", type=Path, metavar="FILE", help="instead of standard output; only its owner can read it"
     )
     export.add_argument("--force", action="store_true", help="overwrite FILE")
 
@@ -108,14 +109,14 @@ def _import(commands: Any) -> None:
         commands,
         "import",
         "cli.imports:run",
-        "read tasks from such lines",
-        "Read tasks from lines as `todo export` writes them: title, and if given description, completed,"
-        " created_at and updated_at; whatever else is there is ignored, ids are new. Everything is checked"
-        " first: one bad line, and nothing is stored. What is interrupted goes on where it was when the same"
-        " file is imported again within a day.",
+        "store tasks from JSON Lines",
+        "Store tasks from lines as `todo export` writes them: title and, if present, description,"
+        " completed, created_at and updated_at. Other members are ignored, and ids are new. All lines"
+        " are checked first: one bad line, and nothing is stored. An interrupted import continues when"
+        " the same file is imported again within a day.",
     )
     importing.add_argument("user", type=_text, metavar="USER", help=USER)
     importing.add_argument("file", type=Path, nargs="?", metavar="FILE", help="instead of standard input")
     importing.add_argument(
-        "--add", action="store_true", help="even if the person has tasks already (before USER)"
+        "--add", action="store_true", help="even if the user has tasks already (before USER)"
     )

@@ -74,7 +74,7 @@ async def _database(settings: Settings) -> str:
         return f"{where}: {await _schema(database, settings)}"
     except Unavailable as error:
         why = _line(error.__cause__) if error.__cause__ else error.detail
-        raise Failure(f"{where}: {why}. Is DATABASE_URL right, and is it up?") from None
+        raise Failure(f"{where}: {why}. Is DATABASE_URL right, and is the database up?") from None
     finally:
         await database.close()
 
@@ -117,9 +117,9 @@ async def _keys(settings: Settings) -> str:
     except TimeoutError:
         raise Failure(f"JWKS_URL does not answer within {FETCH_S} s: is the issuer up?") from None
     except (httpx.HTTPError, OSError, ValueError) as error:
-        raise Failure(f"JWKS_URL: {_line(error)}: is it right, and is the issuer up?") from None
+        raise Failure(f"JWKS_URL: {_line(error)}: is the URL right, and is the issuer up?") from None
     except Problem:
-        raise Failure("JWKS_URL: what is there is not JSON: is it right?") from None
+        raise Failure("JWKS_URL: the content is not JSON: is the URL right?") from None
     if not keys:
         raise Failure("JWKS_URL: no key there can verify a token (EdDSA, ES256, RS256, PS256 with a kid)")
     return f"{len(keys)} at JWKS_URL, fit to verify tokens"
@@ -145,7 +145,7 @@ async def _port(settings: Settings) -> str:
         return "free"
     if await _is_served(settings):
         return "a server of this kind listens there already"
-    raise Failure(f"HOST and PORT: {trouble}: stop what is there, or set another")
+    raise Failure(f"HOST and PORT: {trouble}: stop the other program, or set another port")
 
 
 def _trouble_listening(host: str, port: int) -> str | None:

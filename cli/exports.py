@@ -56,7 +56,7 @@ def _check_that_it_is_free(path: Path, *, is_forced: bool) -> None:
     if path.is_dir():
         raise Failure(f"{path} is a folder")
     if path.exists() and not is_forced:
-        raise Failure(f"{path} is there already: --force overwrites it")
+        raise Failure(f"{path} exists: --force overwrites it")
 
 
 async def _export(settings: Settings, name: str, file: BinaryIO, *, is_watched: bool) -> None:

@@ -24,7 +24,7 @@ from settings import Settings
 
 T = TypeVar("T")
 
-NOBODY = "there is no such person"
+NOBODY = "there is no such user"
 
 
 def run(settings: Settings, arguments: Namespace) -> None:
@@ -54,7 +54,7 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
         before = await _known(db, owner, begin, settings.has_outside_issuer, now)
         if before is None and not is_added and await tasks.count(db, owner):
             await imports.forget(db, owner, checked.name)
-            raise Failure("the person has tasks already: --add imports these beside them")
+            raise Failure("the user has tasks already: --add imports these too")
         stored = before or 0
         with bar("Importing tasks", checked.count) as advance:
             advance(stored)

@@ -26,7 +26,7 @@ async def find(db: Database, name: str) -> Row:
     """Return the user with this id or, among the accounts, this email. Raise Failure."""
     row = await users.find(db, name, email=accounts.normalised(name))
     if row is None:
-        raise Failure("there is no such person")
+        raise Failure("there is no such user")
     return row
 
 
@@ -43,7 +43,7 @@ def add(settings: Settings, arguments: Namespace) -> None:
 def _check(schema: str, value: object, what: str) -> None:
     """Raise Failure unless the contract accepts the value."""
     if faults := validator_of(schema).faults(value):
-        raise Failure(f"{what} does not keep to the contract's {schema}: {faults[0]['keyword']}")
+        raise Failure(f"{what} does not satisfy the contract's {schema}: {faults[0]['keyword']}")
 
 
 def _password() -> str:
@@ -53,7 +53,7 @@ def _password() -> str:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         password = getpass.getpass("Password: ")
         if getpass.getpass("The same again: ") != password:
-            raise Failure("these are not the same")
+            raise Failure("the passwords differ")
     except UnicodeDecodeError:
         raise Failure("the password is not UTF-8") from None
     return password

@@ -107,7 +107,7 @@ def test_two_different_passwords_at_a_terminal_are_rejected(tmp_path: Path):
     call_todo(tmp_path, "migrate")
     with patch("getpass.getpass", side_effect=[PASSWORD, PASSWORD[::-1]]):
         ended = call_todo(tmp_path, "user", "add", "ada@example.com", is_terminal=True)
-    assert ended == (1, "", "todo: these are not the same\n")
+    assert ended == (1, "", "todo: the passwords differ\n")
 
 
 def test_removal_deletes_everything_of_one_user_and_nothing_of_another(

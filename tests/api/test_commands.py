@@ -123,7 +123,7 @@ def test_command_rejects_a_database_with_an_older_schema(tmp_path: Path):
 
 def test_command_works_with_a_newer_schema_which_migrate_explains(tmp_path: Path):
     set_schema_version(tmp_path, "9999")
-    assert "there is no such person" in call_todo(tmp_path, "export", "ada").errors
+    assert "there is no such user" in call_todo(tmp_path, "export", "ada").errors
     ended = call_todo(tmp_path, "migrate")
     assert ended.status == 0
     assert "schema 9999, of a newer version" in ended.output

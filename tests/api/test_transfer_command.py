@@ -116,7 +116,7 @@ def test_one_bad_line_stores_nothing(commands: Commands):
 def test_import_creates_no_account(tmp_path: Path):
     call_todo(tmp_path, "migrate")
     ended = call_todo(tmp_path, "import", "missing", given=to_lines([TASK]))
-    assert ended == (1, "", "todo: there is no such person\n")
+    assert ended == (1, "", "todo: there is no such user\n")
 
 
 def test_batch_that_two_imports_store_at_once_is_stored_once(commands: Commands):
