@@ -16,9 +16,8 @@ from cli.failures import Failure, WrongUsage
 from cli.progress import bar
 from contract import strict_json
 from handlers import representations
-from persistence import task_pages, tasks
+from persistence import task_pages, tasks, users
 from persistence.database import Database
-from persistence.statements import Row
 from settings import Settings
 
 PAGE = 1000
@@ -61,11 +60,13 @@ def _check_that_it_is_free(path: Path, *, is_forced: bool) -> None:
 
 async def _export(settings: Settings, name: str, file: BinaryIO, *, is_watched: bool) -> None:
     async with opened(settings) as db:
-        person = await people.find(db, name)
-        file.write(_line({"type": "user"} | _account(person)))
-        total = await tasks.count(db, person.id)
+        user_id = await people.get_id(db, name)
+        account = await users.find_account(db, user_id)
+        fields = {"id": user_id} if account is None else representations.account(account)
+        file.write(_line({"type": "user"} | fields))
+        total = await tasks.count(db, user_id)
         with bar("Exporting tasks", total, is_wanted=is_watched) as advance:
-            async for rows in _pages(db, person.id):
+            async for rows in _pages(db, user_id):
                 file.writelines(_line(representations.task(row)) for row in rows)
                 advance(len(rows))
 
@@ -80,11 +81,6 @@ async def _pages(db: Database, owner: str) -> Any:
         yield page.rows
         if (cursor := page.next_cursor) is None:
             return
-
-
-def _account(person: Row) -> dict[str, Any]:
-    """Return the known fields; only the id for a user in another program's table."""
-    return representations.account(person) if "email" in person._fields else {"id": person.id}
 
 
 def _line(value: Any) -> bytes:

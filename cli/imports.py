@@ -69,9 +69,9 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
 
 async def _owner(db: Database, name: str, *, is_outside: bool) -> str:
     """Return the user's id. A user of an outside issuer may be new. Raise Failure."""
-    row = await users.find(db, name, email=accounts.normalised(name))
-    if row is not None:
-        return str(row.id)
+    user_id = await users.find_id(db, name, email=accounts.normalised(name))
+    if user_id is not None:
+        return user_id
     if not is_outside or validator_of("UserId").faults(name):
         raise Failure(NOBODY)
     return name

@@ -14,7 +14,6 @@ from contract.problems import OutsideIssuer
 from contract.schemas import validator_of
 from persistence import removals, tasks, users
 from persistence.database import Database
-from persistence.statements import Row
 from security import accounts
 from security.passwords import Passwords
 from settings import Settings
@@ -22,12 +21,12 @@ from settings import Settings
 ACCOUNTS_ELSEWHERE = "the table users is another program's: people are added and removed there"
 
 
-async def find(db: Database, name: str) -> Row:
-    """Return the user with this id or, among the accounts, this email. Raise Failure."""
-    row = await users.find(db, name, email=accounts.normalised(name))
-    if row is None:
+async def get_id(db: Database, name: str) -> str:
+    """Return the id of the user with this id or, among the accounts, this email. Raise Failure."""
+    user_id = await users.find_id(db, name, email=accounts.normalised(name))
+    if user_id is None:
         raise Failure("there is no such user")
-    return row
+    return user_id
 
 
 def add(settings: Settings, arguments: Namespace) -> None:
@@ -66,7 +65,7 @@ async def _add(settings: Settings, email: str, password: str) -> str:
             raise Failure(ACCOUNTS_ELSEWHERE)
         row = await accounts.create(db, passwords, email=email, password=password, now=datetime.now(UTC))
     passwords.close()
-    return str(row.id)
+    return row.id
 
 
 class _Found(NamedTuple):
@@ -95,8 +94,8 @@ def _confirm(question: str) -> None:
 
 async def _look_for(settings: Settings, name: str) -> _Found:
     async with opened(settings) as db:
-        row = await find(db, name)
-        return _Found(row.id, await tasks.count(db, row.id))
+        user_id = await get_id(db, name)
+        return _Found(user_id, await tasks.count(db, user_id))
 
 
 async def _remove(settings: Settings, found: _Found) -> str:

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from persistence.statements import Row
+from persistence.tables import TaskRow, UserRow
 
 
-def task(row: Row) -> dict[str, Any]:
+def task(row: TaskRow) -> dict[str, Any]:
     """Return the row as the contract's Task."""
     return {
         "id": row.id,
@@ -18,6 +18,6 @@ def task(row: Row) -> dict[str, Any]:
     }
 
 
-def account(row: Row) -> dict[str, Any]:
+def account(row: UserRow) -> dict[str, Any]:
     """Return the row as the contract's Account, without the password hash."""
     return {"id": row.id, "email": row.email, "created_at": row.created_at}

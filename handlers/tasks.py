@@ -11,7 +11,7 @@ from handlers.context import database, now, services
 from persistence import idempotency, task_pages, tasks, users
 from persistence.database import Database
 from persistence.idempotency import Answer
-from persistence.statements import Row
+from persistence.tables import TaskRow
 
 
 async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Reply:
@@ -94,6 +94,6 @@ def _path(user_id: str) -> str:
     return f"/api/{quote(user_id, safe='')}/tasks"
 
 
-def _task(row: Row) -> Reply:
+def _task(row: TaskRow) -> Reply:
     """Return the task with its version as entity tag."""
     return representations.task(row), 200, {"ETag": entity_tags.of_version(row.version)}

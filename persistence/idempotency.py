@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import insert
 from contract.problems import KeyInUse, KeyReused, Unavailable
 from persistence.database import Database
 from persistence.failures import Locked
-from persistence.tables import idempotency_keys
+from persistence.tables import IdempotencyKeyRow, idempotency_keys
 
 log = logging.getLogger("todo.idempotency")
 
@@ -94,7 +94,7 @@ async def once(
 
 
 async def _kept(db: Database, mine: dict[str, Any], asked: str) -> Answer:
-    row = await db.fetch_one(_FIND, mine)
+    row: IdempotencyKeyRow | None = await db.fetch_one(_FIND, mine)
     if row is None or row.answer is None:  # swept, or given up, this very moment
         raise KeyInUse
     if row.fingerprint != asked:

@@ -8,14 +8,13 @@ from sqlalchemy import insert, select
 
 from persistence.database import Database
 from persistence.failures import ConstraintViolated
-from persistence.statements import Row
-from persistence.tables import signing_keys
+from persistence.tables import SigningKeyRow, signing_keys
 
 _ALL = select(signing_keys).order_by(signing_keys.c.number.desc())
 _INSERT = insert(signing_keys)
 
 
-async def newest_first(db: Database) -> Sequence[Row]:
+async def newest_first(db: Database) -> Sequence[SigningKeyRow]:
     """Return every key, newest first."""
     return await db.fetch_all(_ALL, {})
 

@@ -1,7 +1,11 @@
-"""The tables for statements. The migrations create them; a test compares both."""
+"""The tables for statements, and the types of their rows. The migrations create them; a test compares both.
+
+A statement returns a named tuple with the columns that it selects. With the NamedTuple of its table, the type
+checker finds a misspelt column.
+"""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Boolean, Column, DateTime, Integer, MetaData, Table, Text, TypeDecorator
 
@@ -26,7 +30,7 @@ class _UtcText(TypeDecorator[datetime]):
 # Aware on both databases; on PostgreSQL a timestamptz, read in UTC, the time zone of each session.
 UtcDateTime = DateTime(timezone=True).with_variant(_UtcText(), "sqlite")
 
-# A person. An outside issuer's users have no email and no password here.
+# Users of an outside issuer have no email and no password here.
 users = Table(
     "users",
     metadata,
@@ -35,6 +39,16 @@ users = Table(
     Column("password_hash", Text),
     Column("created_at", UtcDateTime, nullable=False),
 )
+
+
+class UserRow(NamedTuple):
+    """A row of users."""
+
+    id: str
+    email: str | None
+    password_hash: str | None
+    created_at: datetime
+
 
 # The key is (user_id, id) on PostgreSQL, so that the data can be distributed by user; SQLite numbers rows
 # only for a key that is one integer.
@@ -51,7 +65,21 @@ tasks = Table(
     Column("version", BigInteger, nullable=False),
 )
 
-# What a POST with an Idempotency-Key was answered; without an answer while its transaction is open.
+
+class TaskRow(NamedTuple):
+    """A row of tasks."""
+
+    user_id: str
+    id: int
+    title: str
+    description: str | None
+    completed: bool
+    created_at: datetime
+    updated_at: datetime
+    version: int
+
+
+# The response to a POST with an Idempotency-Key; null while its transaction is open.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -62,8 +90,19 @@ idempotency_keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-# The built-in issuer's keys. `number` is counted up, so that of two servers that make the same one at
-# once only one succeeds.
+
+class IdempotencyKeyRow(NamedTuple):
+    """A row of idempotency_keys."""
+
+    user_id: str
+    key: str
+    fingerprint: str
+    answer: str | None
+    created_at: datetime
+
+
+# The keys of the built-in issuer. `number` is counted up, so that only one of two servers that create the
+# next key at once succeeds.
 signing_keys = Table(
     "signing_keys",
     metadata,
@@ -72,3 +111,12 @@ signing_keys = Table(
     Column("private_jwk", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
+
+
+class SigningKeyRow(NamedTuple):
+    """A row of signing_keys."""
+
+    number: int
+    kid: str
+    private_jwk: str
+    created_at: datetime

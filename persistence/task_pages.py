@@ -9,8 +9,7 @@ from sqlalchemy import BigInteger, Boolean, Integer, Select, bindparam, select, 
 from persistence import cursors
 from persistence.cursors import ListIdentity, Position
 from persistence.database import Database
-from persistence.statements import Row
-from persistence.tables import tasks
+from persistence.tables import TaskRow, tasks
 
 _COLUMNS = {"created": tasks.c.created_at, "updated": tasks.c.updated_at, "title": tasks.c.title}
 _ORDERS = ("asc", "desc")
@@ -20,7 +19,7 @@ _BY_COMPLETED = {"all": None, "pending": False, "completed": True}
 class Page(NamedTuple):
     """At most `limit` tasks, and the cursor of the page after it, None on the last."""
 
-    rows: Sequence[Row]
+    rows: Sequence[TaskRow]
     next_cursor: str | None
 
 

@@ -24,8 +24,7 @@ from sqlalchemy import (
 
 from contract.problems import NotFound, StaleVersion
 from persistence.database import Database
-from persistence.statements import Row
-from persistence.tables import tasks
+from persistence.tables import TaskRow, tasks
 
 _MINE = and_(tasks.c.user_id == bindparam("owner"), tasks.c.id == bindparam("task_id"))
 _NOW = bindparam("now", type_=tasks.c.updated_at.type)
@@ -89,17 +88,17 @@ _DELETE = delete(tasks).where(_EXPECTED).returning(tasks.c.id)
 
 async def create(
     db: Database, owner: str, *, title: str, description: str | None, completed: bool, now: datetime
-) -> Row:
+) -> TaskRow:
     """Create a task of `owner`. Raise ConstraintViolated if `owner` has no row in users."""
     values = {"owner": owner, "title": title, "description": description, "completed": completed, "now": now}
-    row = await db.fetch_one(_INSERT, values)
+    row: TaskRow | None = await db.fetch_one(_INSERT, values)
     assert row is not None  # INSERT ... RETURNING gives its row
     return row
 
 
-async def get(db: Database, owner: str, task_id: int) -> Row:
+async def get(db: Database, owner: str, task_id: int) -> TaskRow:
     """Return one task of `owner`. Raise NotFound."""
-    row = await db.fetch_one(_GET, {"owner": owner, "task_id": task_id})
+    row: TaskRow | None = await db.fetch_one(_GET, {"owner": owner, "task_id": task_id})
     if row is None:
         raise NotFound("There is no such task.")
     return row
@@ -119,7 +118,7 @@ async def update_fields(
     versions: Set[str] | None,
     changes: Mapping[str, Any],
     now: datetime,
-) -> Row:
+) -> TaskRow:
     """Change title, description and completed as `changes` contains them, and return the task.
 
     Raise NotFound, and StaleVersion if its version is not one of `versions` (None: any version).
@@ -142,7 +141,7 @@ async def complete(
     versions: Set[str] | None,
     completed: bool | None,
     now: datetime,
-) -> Row:
+) -> TaskRow:
     """Set `completed`, or toggle it if it is None, in one statement, and return the task.
 
     Raise NotFound and StaleVersion.
@@ -163,10 +162,11 @@ async def _change(
     statement: Executable,
     versions: Set[str] | None,
     values: Mapping[str, Any],
-) -> Row:
+) -> TaskRow:
     """Run `statement`, which compares the version itself, and return its row."""
     expected = None if versions is None else f",{','.join(versions)},"
-    row = await db.fetch_one(statement, {"owner": owner, "task_id": task_id, "versions": expected, **values})
+    parameters = {"owner": owner, "task_id": task_id, "versions": expected, **values}
+    row: TaskRow | None = await db.fetch_one(statement, parameters)
     if row is None:
         await get(db, owner, task_id)  # raises NotFound
         raise StaleVersion

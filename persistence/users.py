@@ -5,33 +5,37 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import bindparam, delete, insert, select, text
+from sqlalchemy import bindparam, delete, insert, or_, select, text
 
 from contract.problems import EmailTaken, InvalidToken
 from persistence.database import Database
 from persistence.failures import ConstraintViolated
-from persistence.statements import Row
-from persistence.tables import users
+from persistence.tables import UserRow, users
 
 T = TypeVar("T")
 
 _INSERT = insert(users).returning(users)
 _BY_EMAIL = select(users).where(users.c.email == bindparam("email"))
-_IS_ANYONE = select(users.c.id).where(users.c.id == bindparam("owner"))
-_SHOWN = select(users.c.id, users.c.email, users.c.created_at)
-_BY_ID = _SHOWN.where(users.c.id == bindparam("owner"))
-_ID_OF_EMAIL = select(users.c.id).where(users.c.email == bindparam("email"))
+_BY_ID = select(users).where(users.c.id == bindparam("id"))
+_IS_ID = users.c.id == bindparam("name")
+_ID = select(users.c.id).where(_IS_ID)
+_ID_BY_NAME = (
+    select(users.c.id)
+    .where(or_(_IS_ID, users.c.email == bindparam("email")))
+    .order_by(_IS_ID.desc())
+    .limit(1)
+)
 _REMOVE = delete(users).where(users.c.id == bindparam("owner"))
 # One row of nulls, whatever the table holds, for the sake of its columns' names.
 _COLUMNS = text("SELECT users.* FROM (SELECT 1) AS one LEFT JOIN users ON 1 = 0")
 _PROVISION = insert(users).values(id=bindparam("id"), created_at=bindparam("now"))
 
 
-async def create(db: Database, user_id: str, *, email: str, password_hash: str, now: datetime) -> Row:
+async def create(db: Database, user_id: str, *, email: str, password_hash: str, now: datetime) -> UserRow:
     """Create an account. `email` must be normalised. Raise EmailTaken."""
     values = {"id": user_id, "email": email, "password_hash": password_hash, "created_at": now}
     try:
-        row = await db.fetch_one(_INSERT, values)
+        row: UserRow | None = await db.fetch_one(_INSERT, values)
     except ConstraintViolated as violated:
         if violated.name == "users_email_key":
             raise EmailTaken from None
@@ -40,22 +44,21 @@ async def create(db: Database, user_id: str, *, email: str, password_hash: str, 
     return row
 
 
-async def find_by_email(db: Database, email: str) -> Row | None:
+async def find_by_email(db: Database, email: str) -> UserRow | None:
     """Return the account with this normalised email, or None."""
     return await db.fetch_one(_BY_EMAIL, {"email": email})
 
 
-async def find(db: Database, name: str, *, email: str) -> Row | None:
-    """Return the user whose id is `name` or whose normalised email is `email`: id, email, created_at.
+async def find_id(db: Database, name: str, *, email: str) -> str | None:
+    """Return the id of the user whose id is `name`, otherwise of the account with this normalised email."""
+    statement = _ID_BY_NAME if await are_kept_here(db) else _ID
+    row = await db.fetch_one(statement, {"name": name, "email": email})
+    return None if row is None else str(row.id)
 
-    If the table is another program's, search by id and return only the id.
-    """
-    if not await are_kept_here(db):
-        return await db.fetch_one(_IS_ANYONE, {"owner": name})
-    if (row := await db.fetch_one(_BY_ID, {"owner": name})) is not None:
-        return row
-    found = await db.fetch_one(_ID_OF_EMAIL, {"email": email})
-    return None if found is None else await db.fetch_one(_BY_ID, {"owner": found.id})
+
+async def find_account(db: Database, user_id: str) -> UserRow | None:
+    """Return the row of a user, None if it is in another program's table."""
+    return await db.fetch_one(_BY_ID, {"id": user_id}) if await are_kept_here(db) else None
 
 
 async def remove(db: Database, owner: str) -> None:

@@ -5,11 +5,11 @@ from datetime import datetime
 
 from persistence import users
 from persistence.database import Database
-from persistence.statements import Row
+from persistence.tables import UserRow
 from security.passwords import Passwords
 
 
-async def create(db: Database, passwords: Passwords, *, email: str, password: str, now: datetime) -> Row:
+async def create(db: Database, passwords: Passwords, *, email: str, password: str, now: datetime) -> UserRow:
     """Create an account from an email and a password that satisfy the contract.
 
     Hash the password before the search for the email, so that a taken email takes the same time. Raise

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, func, insert, inspect, select, text
 
 from contract.problems import KeyReused
-from persistence import idempotency, removals, schema, task_pages, tasks, users
+from persistence import idempotency, removals, schema, tables, task_pages, tasks, users
 from persistence.database import Database
 from persistence.idempotency import Answer
 from persistence.tables import metadata
@@ -185,3 +185,9 @@ def test_removal_of_one_users_tasks_and_keys_keeps_those_of_another(url: str):
             await idempotency.once(database, "bob", make, key="one", body="another", now=NOON)
 
     run_on(url, remove)
+
+
+def test_rows_have_the_columns_of_their_tables():
+    rows = (tables.UserRow, tables.TaskRow, tables.IdempotencyKeyRow, tables.SigningKeyRow)
+    columns = (tables.users, tables.tasks, tables.idempotency_keys, tables.signing_keys)
+    assert [row._fields for row in rows] == [tuple(table.columns.keys()) for table in columns]
