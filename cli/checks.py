@@ -5,7 +5,6 @@ import socket
 import sys
 from argparse import Namespace
 from collections.abc import Awaitable, Callable
-from pathlib import Path
 
 import httpx
 from limits.errors import StorageError
@@ -82,9 +81,9 @@ async def _database(settings: Settings) -> str:
 async def _schema(database: Database, settings: Settings) -> str:
     """Return the state of the schema. Raise Failure when it is older and stays so."""
     if database.target.is_sqlite:
-        _check_file(Path(database.target.name))
+        _check_file(database.target.name)
     found, newest = await revision(database), schema.newest()
-    if found is None or (found in schema.revisions() and found != newest):
+    if found is None or schema.is_older(found):
         if not settings.run_migrations:
             raise Failure(f"{_older(found)}, and RUN_MIGRATIONS is off: run `todo migrate`")
         return f"{_older(found)}; the server updates it to {newest} at its start"
@@ -101,9 +100,9 @@ def _older(found: str | None) -> str:
     return "it has no tables" if found is None else f"its schema is {found}"
 
 
-def _check_file(path: Path) -> None:
+def _check_file(path: str) -> None:
     """Raise Failure unless SQLite can write the file, or create it."""
-    if problem := sqlite_file.describe_problem(str(path)):
+    if problem := sqlite_file.describe_problem(path):
         raise Failure(f"{problem}: create the folder, or give this user the right to write there")
 
 

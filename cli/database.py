@@ -23,13 +23,12 @@ def migrate(settings: Settings, _arguments: Namespace) -> None:
 async def _migrate(database_url: str) -> None:
     database = Database(database_url)
     try:
-        await schema.upgrade(database)
-        found = await schema.revision(database)
+        found = await schema.upgrade(database)
     except Incompatible as incompatible:
         raise Failure(str(incompatible)) from None
     finally:
         await database.close()
-    if found not in schema.revisions():
+    if schema.is_newer(found):
         print(  # noqa: T201
             f"the database has schema {found}, of a newer version of this program, which works with it:"
             " nothing was migrated"
@@ -47,7 +46,7 @@ async def opened(settings: Settings) -> AsyncIterator[Database]:
         found = await revision(database)
         if found is None:
             raise Failure("the database has no tables yet: run `todo migrate`")
-        if found in schema.revisions() and found != schema.newest():
+        if schema.is_older(found):
             needed = schema.newest()
             raise Failure(
                 f"the database has schema {found}, and this program needs {needed}: run `todo migrate`"

@@ -26,15 +26,16 @@ _VERSION: Select[tuple[str]] = select(column("version_num")).select_from(table(V
 _ANYTHING = text("SELECT 1 AS one")
 
 
-async def upgrade(db: Database) -> None:
+async def upgrade(db: Database) -> str:
     """Run every migration that is still to run, in one transaction, one server at a time.
 
-    Accept a newer schema: migrations only add. Raise Unavailable while the database cannot be reached.
+    Return the revision, which may be newer than this code: migrations only add. Raise Unavailable while the
+    database cannot be reached.
     """
     try:
-        await check(db)
+        return await check(db)
     except Unavailable:  # or there is something to do, which alone is worth importing Alembic for
-        await asyncio.to_thread(_upgrade, db.target)
+        return await asyncio.to_thread(_upgrade, db.target)
 
 
 async def prepare(db: Database, *, may_migrate: bool) -> None:
@@ -45,7 +46,7 @@ async def prepare(db: Database, *, may_migrate: bool) -> None:
     failure = ""
     for wait_s in chain((1, 2, 4), repeat(5)):
         try:
-            await (upgrade(db) if may_migrate else check(db))
+            found = await (upgrade(db) if may_migrate else check(db))
             break
         except (Unavailable, Incompatible) as error:
             if failure != (failure := _describe(error, db.target)):
@@ -57,15 +58,16 @@ async def prepare(db: Database, *, may_migrate: bool) -> None:
         await asyncio.sleep(wait_s)
     if failure:
         log.info("the database is ready")
-    if (found := await revision(db)) not in revisions():
+    if is_newer(found):
         log.warning("the schema is newer than this server", extra={"found": found, "known": newest()})
 
 
-async def check(db: Database) -> None:
-    """Raise Unavailable unless the database answers and has the schema of this code, or a newer one."""
+async def check(db: Database) -> str:
+    """Return the revision. Raise Unavailable if the database does not answer or has an older schema."""
     row = await db.fetch_one(_VERSION, {})
-    if row is None or (row.version_num in revisions() and row.version_num != newest()):
+    if row is None or is_older(row.version_num):
         raise NotMigrated
+    return str(row.version_num)
 
 
 async def revision(db: Database) -> str | None:
@@ -79,7 +81,7 @@ async def revision(db: Database) -> str | None:
 
 
 @cache
-def revisions() -> frozenset[str]:
+def _revisions() -> frozenset[str]:
     """Return the revisions that this code knows: the name of each migration's file begins with one."""
     files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
     return frozenset(file.name.partition("_")[0] for file in files)
@@ -87,7 +89,17 @@ def revisions() -> frozenset[str]:
 
 def newest() -> str:
     """Return the revision that this code needs."""
-    return max(revisions())
+    return max(_revisions())
+
+
+def is_older(found: str | None) -> bool:
+    """Return whether a database with this revision, None without tables, has to be migrated."""
+    return found is None or (found != newest() and not is_newer(found))
+
+
+def is_newer(found: str) -> bool:
+    """Return whether this code does not know the revision: a later version has migrated the database."""
+    return found not in _revisions()
 
 
 def _describe(error: Exception, target: Target) -> str:
@@ -100,7 +112,7 @@ def _describe(error: Exception, target: Target) -> str:
     return error.detail if isinstance(error, Unavailable) else str(error)
 
 
-def _upgrade(target: Target) -> None:
+def _upgrade(target: Target) -> str:
     # 100 ms and 10 MB that a server whose database is up to date does not need.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
@@ -117,9 +129,11 @@ def _upgrade(target: Target) -> None:
         config.attributes["connection"] = connection
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         found = context.get_current_revision()
-        if found is None or found in revisions():  # or another server has just made it newer
-            command.upgrade(config, "head")
-            log.info("the schema is migrated", extra={"from": found, "to": newest()})
+        if found is not None and not is_older(found):  # another server was first
+            return found
+        command.upgrade(config, "head")
+        log.info("the schema is migrated", extra={"from": found, "to": newest()})
+    return newest()
 
 
 def _engine(target: Target) -> Engine:

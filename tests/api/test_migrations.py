@@ -6,15 +6,11 @@ from typing import Any
 
 import httpx
 import pytest
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect, text
 
 from persistence.failures import NotMigrated
-from persistence.schema import MIGRATIONS
 from tests.support.command_line import call_todo
-from tests.support.databases import run_on
+from tests.support.databases import list_revisions, run_on, upgrade_to
 from tests.support.server import eventually, open_engine, run_server, wait_until_live
 from tests.support.users import SECRET
 
@@ -93,26 +89,16 @@ def connection(new_database: Callable[[], str]) -> Iterator[Connection]:
     engine.dispose()
 
 
-def upgrade(connection: Connection, revision: str) -> None:
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    config.attributes["connection"] = connection
-    command.upgrade(config, revision)
-
-
 def test_migrations_after_0_6_only_add(connection: Connection):
-    config = Config()
-    config.set_main_option("script_location", str(MIGRATIONS))
-    later = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
-    upgrade(connection, LAST_OF_0_6)
-    for revision in sorted(name for name in later if name > LAST_OF_0_6):
+    upgrade_to(connection, LAST_OF_0_6)
+    for revision in (name for name in list_revisions() if name > LAST_OF_0_6):
         before = describe(connection)
-        upgrade(connection, revision)
+        upgrade_to(connection, revision)
         assert [*find_breaks(before, describe(connection))] == [], revision
 
 
 def test_each_change_that_breaks_the_version_before_is_found(connection: Connection):
-    upgrade(connection, "head")
+    upgrade_to(connection, "head")
     breaks = BREAKS | (BREAKS_ON_POSTGRESQL if connection.dialect.name == "postgresql" else {})
     for expected, statement in breaks.items():
         assert expected in find_breaks_of(connection, statement)

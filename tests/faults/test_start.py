@@ -7,15 +7,12 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from tests.support import postgresql as postgresql_server
 from tests.support.contract_checks import open_client
+from tests.support.databases import list_revisions, upgrade_to
 from tests.support.server import (
-    ROOT,
     Server,
     eventually,
     find_free_port,
@@ -75,17 +72,14 @@ def test_four_servers_start_at_once_on_an_older_database_and_keep_its_tasks(
                 [task] = ada.list_all()
                 assert task["title"] == "Buy milk"
                 assert ada.complete(task["id"]).status_code == 200
+            assert sum(server.log.count("the schema is migrated") for server in servers) == 1
 
 
 def create_older_schema(url: str) -> None:
     """Create the schema before the newest, with a task in it."""
-    config = Config()
-    config.set_main_option("script_location", str(ROOT / "persistence" / "migrations"))
-    newest = ScriptDirectory.from_config(config).get_revision("head")
     engine = open_engine(url)
     with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, newest.down_revision)
+        upgrade_to(connection, list_revisions()[-2])
         connection.execute(text(USER))
         connection.execute(text(TASK))
     engine.dispose()

@@ -5,6 +5,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import pytest
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
 
 from persistence import schema
 from persistence.database import Database
@@ -31,6 +35,20 @@ def run_on(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(run())
+
+
+def list_revisions() -> list[str]:
+    """Return the revision of every migration, oldest first."""
+    scripts = ScriptDirectory(str(schema.MIGRATIONS)).walk_revisions()
+    return sorted(script.revision for script in scripts)
+
+
+def upgrade_to(connection: Connection, revision: str) -> None:
+    """Run the migrations up to this revision."""
+    config = Config()
+    config.set_main_option("script_location", str(schema.MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, revision)
 
 
 def migrate(url: str) -> None:
