@@ -3,12 +3,12 @@
 import asyncio
 import sys
 from argparse import Namespace
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import BinaryIO, TypeVar
+from typing import BinaryIO
 
 from cli import lines
 from cli.database import opened
@@ -19,10 +19,9 @@ from contract.problems import InvalidToken, KeyInUse
 from contract.schemas import validator_of
 from persistence import imports, tasks, users
 from persistence.database import Database
+from persistence.imports import NewTask
 from security import accounts
 from settings import Settings
-
-T = TypeVar("T")
 
 NOBODY = "there is no such user"
 
@@ -50,8 +49,7 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
     """Store the tasks that an interrupted import of the file has not stored, and return how many."""
     async with opened(settings) as db:
         owner = await _owner(db, name, is_outside=settings.has_outside_issuer)
-        begin = partial(imports.begin, db, owner, checked.name, now)
-        before = await _known(db, owner, begin, settings.has_outside_issuer, now)
+        before = await _begin(db, owner, checked.name, is_outside=settings.has_outside_issuer, now=now)
         if before is None and not is_added and await tasks.count(db, owner):
             await imports.forget(db, owner, checked.name)
             raise Failure("the user has tasks already: --add imports these too")
@@ -59,8 +57,7 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
         with bar("Importing tasks", checked.count) as advance:
             advance(stored)
             for rows in checked.batches(imports.AT_ONCE, after=stored):
-                store = partial(imports.store, db, owner, rows, file=checked.name, before=stored, now=now)
-                await taking_turns(_known(db, owner, store, settings.has_outside_issuer, now))
+                await taking_turns(_store(db, owner, rows, file=checked.name, before=stored, now=now))
                 stored += len(rows)
                 advance(len(rows))
         await imports.forget(db, owner, checked.name)
@@ -77,13 +74,20 @@ async def _owner(db: Database, name: str, *, is_outside: bool) -> str:
     return name
 
 
-async def _known(
-    db: Database, owner: str, store: Callable[[], Awaitable[T]], is_outside: bool, now: datetime
-) -> T:
-    """Run `store`. If the row of an outside issuer's user is missing, insert it first. Raise Failure."""
+async def _begin(db: Database, owner: str, file: str, *, is_outside: bool, now: datetime) -> int | None:
+    """Begin the import. If the row of an outside issuer's user is missing, insert it. Raise Failure."""
+    begin = partial(imports.begin, db, owner, file, now)
     try:
-        return await users.provisioned(db, owner, store, is_allowed=is_outside, now=now)
+        return await users.provisioned(db, owner, begin, is_allowed=is_outside, now=now)
     except InvalidToken:  # removed this very moment, or unknown to the program whose table users is
         raise Failure(NOBODY) from None
+
+
+async def _store(
+    db: Database, owner: str, rows: Sequence[NewTask], *, file: str, before: int, now: datetime
+) -> None:
+    """Store the tasks, whose owner has a row since the import has begun. Raise Failure."""
+    try:
+        await imports.store(db, owner, rows, file=file, before=before, now=now)
     except KeyInUse:
         raise Failure("the same file is being imported elsewhere") from None

@@ -175,7 +175,7 @@ class KeyReused(Problem):
 class TooManyRequests(Problem):
     """The limit `name`, of `count` requests in `window_s`, is exhausted for another `wait_s`.
 
-    The two header fields are those of draft-ietf-httpapi-ratelimit-headers-10.
+    RateLimit and RateLimit-Policy follow draft-ietf-httpapi-ratelimit-headers-10.
     """
 
     status, code, title = 429, "too-many-requests", "Too many requests"

@@ -22,7 +22,7 @@ _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "ascti
 
 
 def fields(record: logging.LogRecord) -> Fields:
-    """Return the fields of the current request, then those of the record."""
+    """Return the fields of the current request, then the fields of the record."""
     own = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
     return about_request.get({}) | own
 

@@ -24,7 +24,7 @@ _NOTHING = memoryview(b"")
 class Protocol(HttpToolsProtocol):
     """A connection with deadlines and limits for what the client sends and does not read.
 
-    They are those of the headers and of the connection; contract/bodies.py has those of the body.
+    contract/bodies.py has the deadline and the limit of a body.
     """
 
     flow: Flow
@@ -172,8 +172,7 @@ class Protocol(HttpToolsProtocol):
         if self.transport.is_closing():
             return
         if not self._is_upgrade:  # CONNECT: what follows is no HTTP
-            self.cycle.keep_alive = False
-            self.flow.pause_reading()
+            self._close_after_response()
             return
         version = self.parser.get_http_version().encode()
         head = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
@@ -199,17 +198,20 @@ class Protocol(HttpToolsProtocol):
 
     def _refuse(self, problem: Problem) -> None:
         """Send the problem and close. If a response is due before it, close after that one."""
-        self._unparsed = _NOTHING
         if self.transport.is_closing():
             return
         if self._has_answer_due():
-            self.cycle.keep_alive = False
-            self.flow.pause_reading()
+            self._close_after_response()
             return
         request_id = new_request_id()
         self.transport.write(render(problem, request_id))
         self.transport.close()
         log.info("refused", extra={"status": problem.status, "request_id": request_id})
+
+    def _close_after_response(self) -> None:
+        self._unparsed = _NOTHING
+        self.cycle.keep_alive = False
+        self.flow.pause_reading()
 
     def _has_answer_due(self) -> bool:
         """Return whether a complete request has no response yet, or another one's has begun."""

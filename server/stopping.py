@@ -31,9 +31,10 @@ class Server(uvicorn.Server):
     async def on_tick(self, counter: int) -> bool:
         """Abort connections whose client does not read, every 2 s (uvicorn calls this every 0.1 s)."""
         if counter % 20 == 0:
+            now = time.monotonic()
             for connection in list(self.server_state.connections):
                 if isinstance(connection, Protocol):
-                    connection.abort_if_unread(time.monotonic())
+                    connection.abort_if_unread(now)
         return await super().on_tick(counter)
 
 

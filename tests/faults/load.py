@@ -6,7 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from threading import Event
 from typing import Any, NamedTuple
 
@@ -122,7 +122,8 @@ class Client:
 
     def check_stored(self) -> None:
         """Assert that each acknowledged change is stored, once, and nothing that was not sent."""
-        stored = self.user.list_all(limit=1000)
+        with open_client(str(self.user.http.base_url)) as http:
+            stored = self.user.on(http).list_all(limit=1000)
         counts = Counter(task["title"] for task in stored)
         for task in stored:
             known = self.tasks.get(task["title"], task)
@@ -193,9 +194,10 @@ class Load:
 @contextmanager
 def run_clients(url: str, count: int = CLIENTS) -> Iterator[Load]:
     """Run clients of the server until the end of the body. Raise what one of them raised."""
-    stop, https = Event(), [open_client(url, timeout=10) for _ in range(count)]
-    load = Load([Client(http) for http in https])
-    with ThreadPoolExecutor(count) as threads:
+    stop = Event()
+    with ExitStack() as stack:
+        load = Load([Client(stack.enter_context(open_client(url, timeout=10))) for _ in range(count)])
+        threads = stack.enter_context(ThreadPoolExecutor(count))
         running = [threads.submit(client.run, stop) for client in load.clients]
         try:
             yield load
