@@ -32,8 +32,12 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Deselect the tests on the database that `--database` leaves out, and group the others.
 
-    pytest-xdist runs a group in one process, so that each shared server is started once.
+    pytest-xdist runs a group in one process, so that each shared server is started once. It compares the
+    IDs that its processes collect: a token, signed at import, would differ between them.
     """
+    with_token = [item.nodeid for item in items if "eyJ" in item.nodeid]
+    if with_token:
+        raise pytest.UsageError(f"a token in the ID of a test: give {with_token[0].partition('[')[0]} `ids`")
     only = config.getoption("--database")
     left_out = [item for item in items if only is not None and database_of(item.nodeid) not in {None, only}]
     config.hook.pytest_deselected(items=left_out)

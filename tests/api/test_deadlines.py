@@ -110,7 +110,9 @@ def test_deadlines_of_a_request_do_not_apply_to_its_response(server: Server):
 
 
 @pytest.mark.parametrize(
-    "beginning", [POST_CHUNKS, request(f"GET {TASKS} HTTP/1.1", "Transfer-Encoding: chunked")]
+    "beginning",
+    [POST_CHUNKS, request(f"GET {TASKS} HTTP/1.1", "Transfer-Encoding: chunked")],
+    ids=["POST", "GET"],
 )
 def test_memory_stays_flat_while_a_client_sends_64_mib(patient_server: Server, beginning: bytes):
     send(patient_server, POST_CHUNKS, CHUNK)  # once, to have everything in place
