@@ -1,4 +1,4 @@
-"""Assemble the app: settings, database, security, Connexion and its middlewares."""
+"""Assemble the app: settings, database, security, Connexion and the edge."""
 
 import asyncio
 import warnings
@@ -19,19 +19,14 @@ from connexion.resolver import RelativeResolver
 
 from contract import docs, schemas
 from contract.bodies import BodyLimits
-from contract.cors import CorsMiddleware
-from contract.guard import GuardMiddleware
-from contract.rendering import ProblemMiddleware
-from contract.replies import ReplyMiddleware
-from contract.requests import RequestMiddleware
-from contract.routing import StrictRoutingMiddleware
+from contract.cors import Cors
+from contract.edge import EdgeMiddleware
 from handlers.context import Services
 from observability import metrics
-from observability.requests import ObservabilityMiddleware
 from persistence import idempotency, schema
 from persistence.database import Database
 from security import jwk, keys
-from security.gate import GateMiddleware
+from security.gate import Gate
 from security.issuer import Issuer
 from security.limits import Limits
 from security.passwords import Passwords
@@ -54,7 +49,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     document = schemas.document()
     metrics.build(document["info"]["version"])
     tracing = _tracing(settings, document)
-    database = Database(settings.database_url, around=tracing.around if tracing else None)
+    database = Database(settings.database_url, around=tracing.around_statement if tracing else None)
     limits = _limits(settings)
     services = Services(
         database=database,
@@ -69,14 +64,18 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
         lifespan=partial(
             _lifespan, services, verifier_for(settings, services.issuer), tracing, settings.run_migrations
         ),
-        middlewares=_middlewares(settings, tracing),
+        middlewares=[
+            partial(EdgeMiddleware, cors_rules=Cors(settings.cors_origins, document), tracing=tracing),
+            docs.DocsMiddleware,
+            LifespanMiddleware,
+        ],
         swagger_ui_options=docs.OPTIONS,
     )
     app.add_api(
         document,
         resolver=RelativeResolver("handlers"),
         body_limits=BodyLimits(settings.max_body_bytes, settings.body_timeout),
-        rate_limits=limits,
+        make_gate=partial(Gate, limits=limits),
     )
     return app
 
@@ -100,47 +99,6 @@ def _tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing | None
     from observability import spans  # noqa: PLC0415
 
     return spans.Tracing(settings.otel_exporter_otlp_endpoint, document)
-
-
-def _middlewares(settings: Settings, tracing: "Tracing | None") -> list[Any]:
-    """Return the middlewares, outermost first. Some replace Connexion's (see contract/)."""
-    cors = partial(
-        CorsMiddleware,
-        allow_origins=settings.cors_origins,
-        allow_credentials=True,
-        allow_methods=["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
-        allow_headers=[
-            "Authorization",
-            "Content-Type",
-            "Idempotency-Key",
-            "If-Match",
-            "If-None-Match",
-            "traceparent",
-            "tracestate",
-        ],
-        expose_headers=[
-            "ETag",
-            "Link",
-            "Location",
-            "RateLimit",
-            "RateLimit-Policy",
-            "Retry-After",
-            "X-Request-Id",
-        ],
-    )
-    return [
-        ObservabilityMiddleware,
-        *([tracing.middleware] if tracing else []),
-        cors,
-        ProblemMiddleware,
-        GuardMiddleware,
-        docs.DocsMiddleware,
-        StrictRoutingMiddleware,
-        GateMiddleware,
-        RequestMiddleware,
-        LifespanMiddleware,
-        ReplyMiddleware,
-    ]
 
 
 def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:

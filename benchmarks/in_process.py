@@ -12,7 +12,7 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import jwt
 from connexion import AsyncApp, context
@@ -20,7 +20,7 @@ from connexion.resolver import RelativeResolver
 from connexion.utils import get_function_from_name
 
 from app import create_app, verifier_for
-from contract.replies import request_scope
+from contract.request import current_request
 from contract.schemas import CONTRACT
 from observability import logs
 from settings import Settings
@@ -62,7 +62,7 @@ def as_it_comes() -> Any:
 
         @functools.wraps(handler)
         async def typed(**arguments: Any) -> tuple[Any, int, dict[str, str]]:
-            request_scope.set(context.scope)
+            current_request.set(cast(Any, SimpleNamespace(scope=context.scope)))
             # Connexion validates headers, and passes none on.
             body, status, headers = await handler(**arguments, if_none_match=None)
             return body, status, headers | {"Content-Type": "application/json"}

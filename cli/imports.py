@@ -69,7 +69,7 @@ async def _owner(db: Database, name: str, *, is_outside: bool) -> str:
     user_id = await users.find_id(db, name, email=accounts.normalised(name))
     if user_id is not None:
         return user_id
-    if not is_outside or validator_of("UserId").faults(name):
+    if not is_outside or validator_of("UserId").violations(name):
         raise Failure(NOBODY)
     return name
 

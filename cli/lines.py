@@ -53,7 +53,7 @@ def check(file: BinaryIO, *, now: datetime, advance: Callable[[int], object]) ->
 
     Raise Failure with the number of the first invalid line and the place of the violation, without the value.
     """
-    faults = validator_of("NewTask", _TIMES).faults
+    violations = validator_of("NewTask", _TIMES).violations
     checked = Checked()
     for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES + 1), b""), 1):
         if len(line) > MAX_BYTES:
@@ -61,7 +61,7 @@ def check(file: BinaryIO, *, now: datetime, advance: Callable[[int], object]) ->
         value = _value(line, number)
         if number == 1 and isinstance(value, dict) and value.get("type") == "user":
             checked.add(line, None)
-        elif found := faults(value):
+        elif found := violations(value):
             raise _bad(number, found[0]["pointer"], found[0]["keyword"])
         else:
             checked.add(line, _task(value, number, now))

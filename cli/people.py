@@ -41,8 +41,8 @@ def add(settings: Settings, arguments: Namespace) -> None:
 
 def _check(schema: str, value: object, what: str) -> None:
     """Raise Failure unless the contract accepts the value."""
-    if faults := validator_of(schema).faults(value):
-        raise Failure(f"{what} does not satisfy the contract's {schema}: {faults[0]['keyword']}")
+    if violations := validator_of(schema).violations(value):
+        raise Failure(f"{what} does not satisfy the contract's {schema}: {violations[0]['keyword']}")
 
 
 def _password() -> str:

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from starlette.types import Receive, Scope
+from starlette.types import Receive
 
 from contract import strict_json
-from contract.problems import Fault, RequestTimeout, TooLarge, UnsupportedMediaType
+from contract.problems import RequestTimeout, TooLarge, UnsupportedMediaType, Violation
+from contract.request import Headers, Request
 from contract.schemas import Validator
 
 JSON = "application/json"
@@ -33,38 +34,38 @@ class JsonBody:
         self._required = request_body.get("required", False)
         self._limits = limits
 
-    async def read(self, scope: Scope, receive: Receive) -> tuple[Any, list[Fault]]:
+    async def read(self, request: Request) -> tuple[Any, list[Violation]]:
         """Return the value, None for an absent optional body, and its violations.
 
         Raise UnsupportedMediaType, TooLarge, RequestTimeout, and InvalidRequest if it is not strict JSON.
         """
         try:
             async with asyncio.timeout(self._limits.timeout_s):
-                raw = await _collect(receive, self._limits.max_bytes)
+                raw = await _collect(request.receive, self._limits.max_bytes)
         except TimeoutError:
             raise RequestTimeout from None
         if not raw:
             return None, [{"in": "body", "pointer": "", "keyword": "required"}] if self._required else []
-        _check_type(scope)
+        _check_type(request.headers)
         value = strict_json.loads(raw)
-        return value, self._validator.faults(value)
+        return value, self._validator.violations(value)
 
 
-def check_headers(scope: Scope, limits: BodyLimits) -> None:
+def check_headers(headers: Headers, limits: BodyLimits) -> None:
     """Raise UnsupportedMediaType for an encoded body and TooLarge for a long one, on every operation.
 
     An operation without a body ignores the content of a body, but not its size.
     """
-    for name, value in scope["headers"]:
-        if name == b"content-encoding" and value.strip().lower() != b"identity":
-            raise UnsupportedMediaType
-        if name == b"content-length" and int(value) > limits.max_bytes:  # digits: the server has made sure
+    if any(value.strip().lower() != b"identity" for value in headers.get(b"content-encoding", ())):
+        raise UnsupportedMediaType
+    for value in headers.get(b"content-length", ()):
+        if int(value) > limits.max_bytes:  # digits: the server has made sure
             raise _too_large(limits.max_bytes)
 
 
-def _check_type(scope: Scope) -> None:
+def _check_type(headers: Headers) -> None:
     """Raise UnsupportedMediaType unless there is one Content-Type and it is JSON."""
-    content_types = [value for name, value in scope["headers"] if name == b"content-type"]
+    content_types = headers.get(b"content-type", ())
     if len(content_types) != 1 or not _JSON_UTF8.fullmatch(content_types[0]):
         raise UnsupportedMediaType
 

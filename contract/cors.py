@@ -1,49 +1,80 @@
-"""Cross-origin requests (Fetch, CORS protocol). A rejected preflight is a problem too."""
+"""Cross-origin requests (Fetch, CORS protocol), by the rules of Starlette's middleware."""
 
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from starlette.applications import Starlette
 from starlette.datastructures import Headers
 from starlette.middleware.cors import CORSMiddleware
 from starlette.responses import Response
-from starlette.types import Message, Receive, Scope, Send
 
 from contract.problems import PreflightRefused
-from contract.rendering import send_problem
+from contract.request import Request
+
+_METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+# Allowed beside the header parameters of the contract. The last two are W3C Trace Context.
+_REQUEST_HEADERS = {"Authorization", "Content-Type", "traceparent", "tracestate"}
+# Not for scripts: Fetch exposes Cache-Control anyway, the others are for HTTP clients.
+_HIDDEN_HEADERS = {"Cache-Control", "Vary", "WWW-Authenticate"}
+
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
-class CorsMiddleware(CORSMiddleware):
-    """Starlette's middleware, with problem+json for a rejected preflight instead of plain text."""
+class Cors:
+    """The cross-origin rules for `origins`. The headers that they name are those of the contract."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Respond to a preflight; add the CORS headers to any other response."""
-        try:
-            await super().__call__(scope, receive, send)
-        except PreflightRefused as refusal:
-            await send_problem(refusal, scope, send)
+    def __init__(self, origins: Sequence[str], document: Mapping[str, Any]) -> None:
+        self._rules = CORSMiddleware(
+            Starlette(),
+            allow_origins=origins,
+            allow_credentials=True,
+            allow_methods=_METHODS,
+            allow_headers=sorted(_REQUEST_HEADERS | _parameter_headers(document)),
+            expose_headers=sorted(set(_response_headers(document)) - _HIDDEN_HEADERS),
+        )
+        # Once, because Starlette would parse the headers of every response.
+        self._without_origin = _raw({"Vary": "Origin"})
+        self._for_others = _raw({"Vary": "Origin"} | self._rules.simple_headers)
+        self._by_origin = {
+            origin.encode(): [*self._for_others, (b"access-control-allow-origin", origin.encode())]
+            for origin in origins
+        }
 
-    async def simple_response(
-        self, scope: Scope, receive: Receive, send: Send, request_headers: Headers
-    ) -> None:
-        """Pass the request on, and add the headers that allow its origin to read the response."""
-        more = self._headers_for(request_headers.get("origin"))
+    def headers_for(self, request: Request) -> RawHeaders:
+        """Return the response headers that allow the request's origin to read the response."""
+        origins = request.headers.get(b"origin")
+        return self._by_origin.get(origins[0], self._for_others) if origins else self._without_origin
 
-        async def send_with_more(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *more]
-            await send(message)
-
-        await self.app(scope, receive, send_with_more)
-
-    def _headers_for(self, origin: str | None) -> list[tuple[bytes, bytes]]:
-        """Return the headers that Starlette would find by parsing the headers of every response."""
-        headers = {"Vary": "Origin"}
-        if origin is not None:
-            headers |= self.simple_headers
-            if self.is_allowed_origin(origin):
-                headers["Access-Control-Allow-Origin"] = origin
-        return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]
-
-    def preflight_response(self, request_headers: Headers) -> Response:
+    def preflight_response(self, request: Request) -> Response:
         """Return the response to an allowed preflight. Raise PreflightRefused."""
-        response = super().preflight_response(request_headers)
+        response = self._rules.preflight_response(Headers(scope=request.scope))
         if response.status_code >= 400:
             raise PreflightRefused
         return response
+
+
+def is_preflight(request: Request) -> bool:
+    """Return whether a browser asks if it may send a request to another origin."""
+    return (
+        request.record.method == "OPTIONS"
+        and b"origin" in request.headers
+        and b"access-control-request-method" in request.headers
+    )
+
+
+def _parameter_headers(document: Mapping[str, Any]) -> set[str]:
+    parameters = document["components"]["parameters"].values()
+    return {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
+
+
+def _response_headers(node: Any) -> Iterator[str]:
+    """Yield the names of all headers that a response of the contract may have."""
+    if isinstance(node, Mapping):
+        for name, value in node.items():
+            if name == "headers":
+                yield from value
+            yield from _response_headers(value)
+
+
+def _raw(headers: Mapping[str, str]) -> RawHeaders:
+    return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

@@ -1,4 +1,4 @@
-"""Swagger UI at /docs. Its page loads nothing from other origins, and other requests skip it."""
+"""Swagger UI at /docs. Its page loads nothing from other origins."""
 
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -9,6 +9,8 @@ from connexion.options import SwaggerUIOptions
 from starlette.requests import Request
 from starlette.responses import FileResponse
 from starlette.types import Message, Receive, Scope, Send
+
+from contract.problems import NotFound
 
 PATH = "/docs"
 OPTIONS = SwaggerUIOptions(
@@ -41,7 +43,7 @@ _POLICY = (
 
 
 class DocsMiddleware(SwaggerUIMiddleware):
-    """Connexion's middleware, which other requests skip: it would try its routes for each of them."""
+    """Connexion's middleware, which the edge calls for PATH only."""
 
     def add_api(self, *args: Any, **kwargs: Any) -> None:
         """Add our files before Connexion's, so that the router finds ours first."""
@@ -50,11 +52,12 @@ class DocsMiddleware(SwaggerUIMiddleware):
         super().add_api(*args, **kwargs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve a page or a file of Swagger UI, or pass the request on."""
-        if scope["type"] == "http" and scope["path"].startswith(PATH):
-            await super().__call__(scope, receive, _with_policy(send))
-        else:
-            await self.app(scope, receive, send)
+        """Serve a page or a file of Swagger UI. Raise NotFound for any other path."""
+        await super().__call__(scope, receive, _with_policy(send))
+
+    async def default_fn(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
+        """Raise NotFound, instead of passing the request on."""
+        raise NotFound
 
 
 def _serving(file: Path) -> Callable[[Request], Awaitable[FileResponse]]:

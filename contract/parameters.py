@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from contract.problems import Fault, NotFound
+from contract.problems import NotFound, Violation
+from contract.request import Headers
 from contract.schemas import Schema, Validator
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
@@ -20,20 +21,22 @@ class QueryParameters:
         self.defaults = {name: p["schema"].get("default") for name, p in declared.items()}
         self._validator = Validator(_closed_object(declared), "query")
 
-    def parse(self, query_string: bytes) -> tuple[dict[str, Any], list[Fault]]:
+    def parse(self, query_string: bytes) -> tuple[dict[str, Any], list[Violation]]:
         """Return every declared parameter (its default or None if absent) and the violations."""
         if not query_string:
             return self.defaults, []
         try:
             pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:
-            return {}, [_fault("", "encoding")]
+            return {}, [_violation("", "encoding")]
         given = {name: self._typed(name, text) for name, text in pairs}
-        faults = self._validator.faults(given)
+        violations = self._validator.violations(given)
         if len(given) != len(pairs):
             names = [name for name, _ in pairs]
-            faults += [_fault(f"/{name}", "uniqueItems") for name in self.defaults if names.count(name) > 1]
-        return {**self.defaults, **given}, faults
+            violations += [
+                _violation(f"/{name}", "uniqueItems") for name in self.defaults if names.count(name) > 1
+            ]
+        return {**self.defaults, **given}, violations
 
     def _typed(self, name: str, text: str) -> Any:
         """Return the integer in `text`, or `text` itself, which then violates its type."""
@@ -49,22 +52,20 @@ class HeaderParameters:
         self._absent = dict.fromkeys(map(argument_name, declared))
         self._validator = Validator(_closed_object(declared), "header")
 
-    def parse(self, headers: Iterable[tuple[bytes, bytes]]) -> tuple[dict[str, Any], list[Fault]]:
+    def parse(self, headers: Headers) -> tuple[dict[str, Any], list[Violation]]:
         """Return every declared header by its argument's name (None if absent) and the violations.
 
         Repeated headers are joined by commas (RFC 9110 5.3).
         """
-        if not self._names:
-            return self._absent, []
-        given: dict[str, str] = {}
-        for raw_name, raw_value in headers:
-            if (name := self._names.get(raw_name)) is not None:
-                value = raw_value.decode("latin-1").strip(" \t")
-                given[name] = f"{given[name]}, {value}" if name in given else value
+        given = {
+            name: ", ".join(value.decode("latin-1").strip(" \t") for value in headers[raw_name])
+            for raw_name, name in self._names.items()
+            if raw_name in headers
+        }
         if not given:
             return self._absent, []
         values = {argument_name(name): value for name, value in given.items()}
-        return {**self._absent, **values}, self._validator.faults(given)
+        return {**self._absent, **values}, self._validator.violations(given)
 
 
 def argument_name(parameter_name: str) -> str:
@@ -81,7 +82,7 @@ class PathParameters:
 
     def check(self, values: Mapping[str, Any]) -> None:
         """Raise NotFound if a value violates its schema."""
-        if self._validator.faults(values):
+        if self._validator.violations(values):
             raise NotFound
 
 
@@ -95,5 +96,5 @@ def _closed_object(declared: Mapping[str, Mapping[str, Any]]) -> Schema:
     return schema | ({"required": required} if required else {})  # draft 4 takes no empty list
 
 
-def _fault(pointer: str, keyword: str) -> Fault:
+def _violation(pointer: str, keyword: str) -> Violation:
     return {"in": "query", "pointer": pointer, "keyword": keyword}

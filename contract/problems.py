@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 # `in` is a Python keyword, hence the functional form.
-Fault = TypedDict("Fault", {"in": str, "pointer": str, "keyword": str})
+Violation = TypedDict("Violation", {"in": str, "pointer": str, "keyword": str})
 """Where a request breaks the contract and which rule it breaks; never the value."""
 
 
@@ -23,14 +23,14 @@ class Problem(Exception):
 
 
 class InvalidRequest(Problem):
-    """A request that violates the contract; `faults` lists every violation."""
+    """A request that violates the contract; `violations` lists every violation."""
 
     status, code, title = 400, "invalid-request", "The request does not keep to the contract"
 
-    def __init__(self, faults: Sequence[Fault], detail: str | None = None) -> None:
-        self.faults = list(faults)[:50]  # 50: the contract's maxItems
-        named = ", ".join(f"{f['in']} {f['pointer']}".rstrip() + f": {f['keyword']}" for f in self.faults[:5])
-        super().__init__(detail or f"{named}.")
+    def __init__(self, violations: Sequence[Violation], detail: str | None = None) -> None:
+        self.violations = list(violations)[:50]  # 50: the contract's maxItems
+        first = (f"{v['in']} {v['pointer']}".rstrip() + f": {v['keyword']}" for v in self.violations[:5])
+        super().__init__(detail or f"{', '.join(first)}.")
 
 
 class Unreadable(Problem):

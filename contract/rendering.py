@@ -5,15 +5,17 @@ import logging
 
 import orjson
 from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Send
 
 from contract.problems import HttpProblem, InvalidRequest, MethodNotAllowed, NotFound, Problem, Unavailable
 
 log = logging.getLogger("todo.problems")
 
+MEDIA_TYPE = "application/problem+json"
 
-def document(problem: Problem, request_id: str) -> bytes:
-    """Return the problem+json document of `problem`."""
+
+def problem_json(problem: Problem, request_id: str) -> bytes:
+    """Return `problem` as JSON."""
     members: dict[str, object] = {
         "type": f"urn:todo:problem:{problem.code}",
         "title": problem.title,
@@ -22,15 +24,15 @@ def document(problem: Problem, request_id: str) -> bytes:
         "request_id": request_id,
     }
     if isinstance(problem, InvalidRequest):
-        members["errors"] = problem.faults
+        members["errors"] = problem.violations
     return orjson.dumps(members)
 
 
-async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
+async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
     """Send `problem` as the response."""
-    content = document(problem, scope.get("request_id", "unknown"))
+    content = problem_json(problem, request_id)
     headers = {
-        "Content-Type": "application/problem+json",
+        "Content-Type": MEDIA_TYPE,
         "Content-Length": str(len(content)),
         "Cache-Control": "no-store",
         "Vary": "Authorization",
@@ -40,45 +42,18 @@ async def send_problem(problem: Problem, scope: Scope, send: Send) -> None:
     await send({"type": "http.response.body", "body": content})
 
 
-class ProblemMiddleware:
-    """Turns each exception into its one response.
-
-    It replaces Connexion's two error middlewares, which repeat and log values and need a registration for
-    each family of exceptions.
-    """
-
-    def __init__(self, next_app: ASGIApp) -> None:
-        self.next_app = next_app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, and render what it raises unless its response has begun."""
-        if scope["type"] != "http":
-            return await self.next_app(scope, receive, send)
-        begun = False
-
-        async def watch(message: Message) -> None:
-            nonlocal begun
-            begun = True
-            await send(message)
-
-        try:
-            await self.next_app(scope, receive, watch)
-        except (Exception, asyncio.CancelledError) as error:
-            if begun:
-                raise
-            await send_problem(self._problem(error), scope, send)
-
-    def _problem(self, error: BaseException) -> Problem:
-        if isinstance(error, Problem):
-            if error.__cause__ is not None:
-                log.warning(error.code, extra={"cause": type(error.__cause__).__name__})
-            return error
-        if isinstance(error, HTTPException):
-            return _from_http(error)
-        if isinstance(error, asyncio.CancelledError):  # by the server, when its grace after SIGTERM is over
-            return Unavailable("The server is stopping. Try again in a moment.")
-        log.error("unhandled", exc_info=error)
-        return Problem()
+def to_problem(error: BaseException) -> Problem:
+    """Return the problem for any exception. Log an unexpected one."""
+    if isinstance(error, Problem):
+        if error.__cause__ is not None:
+            log.warning(error.code, extra={"cause": type(error.__cause__).__name__})
+        return error
+    if isinstance(error, HTTPException):
+        return _from_http(error)
+    if isinstance(error, asyncio.CancelledError):  # by the server, at the end of its shutdown
+        return Unavailable("The server is stopping. Try again in a moment.")
+    log.error("unhandled", exc_info=error)
+    return Problem()
 
 
 def _from_http(error: HTTPException) -> Problem:

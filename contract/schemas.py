@@ -9,7 +9,7 @@ from typing import Any
 import jsonschema_rs
 import yaml
 
-from contract.problems import Fault
+from contract.problems import Violation
 
 CONTRACT = Path(__file__).parent.parent / "openapi" / "todo.yaml"
 
@@ -35,13 +35,13 @@ class Validator:
         )
         self._location = location
 
-    def faults(self, value: Any) -> list[Fault]:
+    def violations(self, value: Any) -> list[Violation]:
         """Return every violation of `value`, in the order found."""
         if self._compiled.is_valid(value):
             return []
-        return list(self._faults(value))
+        return list(self._violations(value))
 
-    def _faults(self, value: Any) -> Iterator[Fault]:
+    def _violations(self, value: Any) -> Iterator[Violation]:
         for error in self._compiled.iter_errors(value):
             path = [*error.instance_path]
             if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):

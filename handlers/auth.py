@@ -3,8 +3,8 @@
 import hashlib
 from typing import Any
 
+from contract.operation import Response
 from contract.problems import OutsideIssuer
-from contract.replies import Reply
 from handlers import representations
 from handlers.context import database, issuer, limit, now, services
 from persistence import users
@@ -12,7 +12,7 @@ from security import accounts
 from security.issuer import LIFETIME, Issuer
 
 
-async def signup(body: dict[str, Any]) -> Reply:
+async def signup(body: dict[str, Any]) -> Response:
     """Create an account."""
     await _issuer_with_accounts()
     row = await accounts.create(
@@ -21,7 +21,7 @@ async def signup(body: dict[str, Any]) -> Reply:
     return representations.account(row), 201, {}
 
 
-async def login(body: dict[str, Any]) -> Reply:
+async def login(body: dict[str, Any]) -> Response:
     """Exchange credentials for a token. Every failure has the same response and takes one bcrypt.
 
     The gate counts logins by address, and this counts them by account.
@@ -41,7 +41,7 @@ async def login(body: dict[str, Any]) -> Reply:
     return session, 200, {"Cache-Control": "no-store"}
 
 
-async def jwks() -> Reply:
+async def jwks() -> Response:
     """Return the public keys, newest first."""
     return {"keys": await issuer().public_jwks()}, 200, {}
 

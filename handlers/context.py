@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import cast
 
 from contract.problems import OutsideIssuer
-from contract.replies import request_scope
+from contract.request import current_request
 from persistence.database import Database
 from security.issuer import Issuer
 from security.limits import Limits
@@ -27,7 +27,7 @@ class Services:
 
 def services() -> Services:
     """Return the services of the app that serves the current request."""
-    return cast(Services, request_scope.get()["state"]["services"])
+    return cast(Services, current_request.get().scope["state"]["services"])
 
 
 def database() -> Database:

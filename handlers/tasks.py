@@ -4,8 +4,8 @@ from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from contract import entity_tags
-from contract.replies import Reply, rendered
+from contract import entity_tags, strict_json
+from contract.operation import Response
 from handlers import representations
 from handlers.context import database, now, services
 from persistence import idempotency, task_pages, tasks, users
@@ -14,7 +14,7 @@ from persistence.idempotency import Answer
 from persistence.tables import TaskRow
 
 
-async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Reply:
+async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Response:
     """Create a task. With an Idempotency-Key, create one task for any number of retries."""
     moment = now()
 
@@ -28,7 +28,7 @@ async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None
             now=moment,
         )
         headers = {"Location": f"{_path(user_id)}/{row.id}", "ETag": entity_tags.of_version(row.version)}
-        return Answer(rendered(representations.task(row)), headers)
+        return Answer(strict_json.dumps(representations.task(row)), headers)
 
     make = partial(new, database())
     if idempotency_key is not None:
@@ -38,7 +38,7 @@ async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None
     return answer.content, 201, answer.headers
 
 
-async def get(user_id: str, task_id: int, if_none_match: str | None) -> Reply:
+async def get(user_id: str, task_id: int, if_none_match: str | None) -> Response:
     """Read one task; 304 if the client has its version."""
     row = await tasks.get(database(), user_id, task_id)
     if entity_tags.is_named(row.version, if_none_match):
@@ -46,12 +46,12 @@ async def get(user_id: str, task_id: int, if_none_match: str | None) -> Reply:
     return _task(row)
 
 
-async def put(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Reply:
+async def put(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Response:
     """Replace the title. Description and completed keep their value if they are left out."""
     return await patch(user_id, task_id, body, if_match)
 
 
-async def patch(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Reply:
+async def patch(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Response:
     """Change the named fields."""
     versions = entity_tags.versions_named(if_match)
     return _task(
@@ -59,7 +59,7 @@ async def patch(user_id: str, task_id: int, body: dict[str, Any], if_match: str 
     )
 
 
-async def complete(user_id: str, task_id: int, body: dict[str, Any] | None, if_match: str | None) -> Reply:
+async def complete(user_id: str, task_id: int, body: dict[str, Any] | None, if_match: str | None) -> Response:
     """Set `completed`, or toggle it if the body does not contain it."""
     versions = entity_tags.versions_named(if_match)
     completed = (body or {}).get("completed")
@@ -68,7 +68,7 @@ async def complete(user_id: str, task_id: int, body: dict[str, Any] | None, if_m
     )
 
 
-async def delete(user_id: str, task_id: int, if_match: str | None) -> Reply:
+async def delete(user_id: str, task_id: int, if_match: str | None) -> Response:
     """Delete a task."""
     versions = entity_tags.versions_named(if_match)
     await tasks.remove(database(), user_id, task_id, versions=versions)
@@ -77,7 +77,7 @@ async def delete(user_id: str, task_id: int, if_match: str | None) -> Reply:
 
 async def list(  # noqa: A001 - the contract's name for it
     user_id: str, status: str, sort: str, order: str | None, limit: int, cursor: str | None
-) -> Reply:
+) -> Response:
     """List a page, with a Link to the next one if there is one (RFC 8288)."""
     page = await task_pages.get(
         database(), user_id, status=status, sort=sort, order=order, limit=limit, cursor=cursor
@@ -94,6 +94,6 @@ def _path(user_id: str) -> str:
     return f"/api/{quote(user_id, safe='')}/tasks"
 
 
-def _task(row: TaskRow) -> Reply:
+def _task(row: TaskRow) -> Response:
     """Return the task with its version as entity tag."""
     return representations.task(row), 200, {"ETag": entity_tags.of_version(row.version)}

@@ -15,8 +15,8 @@ from observability.output import standard_output
 
 Fields = dict[str, Any]
 
-about_request: ContextVar[Fields] = ContextVar("about_request")
-"""What tells the request apart that is being answered: its id, and its trace."""
+request_fields: ContextVar[Fields] = ContextVar("request_fields")
+"""The fields that every log record of the current request gets: its id and its trace."""
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
@@ -24,7 +24,7 @@ _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "ascti
 def fields(record: logging.LogRecord) -> Fields:
     """Return the fields of the current request, then the fields of the record."""
     own = {name: value for name, value in vars(record).items() if name not in _RECORD_FIELDS}
-    return about_request.get({}) | own
+    return request_fields.get({}) | own
 
 
 class JsonFormatter(logging.Formatter):

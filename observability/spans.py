@@ -5,7 +5,7 @@ Imported only if a collector is set; the packages are in requirements-otel.lock.
 
 import threading
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, Protocol
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -13,15 +13,25 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Send
 
-from observability import logs
-from observability.requests import operation_of
+from observability.request_records import RequestRecord
 from observability.traces import Parent
 
 FLUSH_S = 2  # of the 8 s after SIGTERM, behind the 5 that requests may take
 
-Given = TypeVar("Given")
+
+class Recorded(Protocol):
+    """A request with its record."""
+
+    record: RequestRecord
+
+
+Serve = Callable[[Any, Send], Awaitable[None]]
+"""Serves a request and sends its response."""
+
+Run = Callable[[Any, Any], Awaitable[Any]]
+"""Runs a statement with its parameters."""
 
 
 class Tracing:
@@ -45,12 +55,27 @@ class Tracing:
             if "operationId" in operation
         }
 
-    def middleware(self, next_app: ASGIApp) -> "SpanMiddleware":
-        """Record each request as a span."""
-        return SpanMiddleware(next_app, self)
+    def around_request(self, serve: Serve) -> Serve:
+        """Wrap `serve` with a span, and add the span's id to the log records of the request."""
 
-    def begin(self, method: str, parent: Parent | None) -> Span:
-        """Begin the span of a request, as a child of the caller's span."""
+        async def serve_in_span(request: Recorded, send: Send) -> None:
+            record = request.record
+            span = self._start(record.method, record.parent)
+            ids = span.get_span_context()
+            record.fields |= {
+                "trace_id": trace.format_trace_id(ids.trace_id),
+                "span_id": trace.format_span_id(ids.span_id),
+            }
+            try:
+                with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                    await serve(request, send)
+            finally:
+                self._end(span, record.method, record.operation, record.status or 500)
+
+        return serve_in_span
+
+    def _start(self, method: str, parent: Parent | None) -> Span:
+        """Start the span of a request, as a child of the caller's span."""
         context = None
         if parent is not None:
             flags = TraceFlags(parent.flags)
@@ -58,7 +83,7 @@ class Tracing:
             context = trace.set_span_in_context(NonRecordingSpan(SpanContext(*ids, True, flags)))
         return self._tracer.start_span(method, context, SpanKind.SERVER)
 
-    def end(self, span: Span, method: str, operation: str, status: int) -> None:
+    def _end(self, span: Span, method: str, operation: str, status: int) -> None:
         """End the span with the status and the path's template. It has no query, address or user.
 
         https://opentelemetry.io/docs/specs/semconv/http/http-spans/
@@ -74,13 +99,13 @@ class Tracing:
             span.set_status(StatusCode.ERROR)
         span.end()
 
-    def around(self, run: Callable[[Any, Any], Awaitable[Given]]) -> Callable[[Any, Any], Awaitable[Given]]:
+    def around_statement(self, run: Run) -> Run:
         """Wrap `run` with a span for each statement of a request: its SQL, which contains no values.
 
         https://opentelemetry.io/docs/specs/semconv/db/database-spans/
         """
 
-        async def in_span(statement: Any, parameters: Any) -> Given:
+        async def in_span(statement: Any, parameters: Any) -> Any:
             if not trace.get_current_span().is_recording():
                 return await run(statement, parameters)
             sql: str = statement.sql
@@ -102,34 +127,3 @@ class Tracing:
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(FLUSH_S)
-
-
-class SpanMiddleware:
-    """Records each request as a span, directly inside the middleware that logs it."""
-
-    def __init__(self, next_app: ASGIApp, tracing: Tracing) -> None:
-        self.next_app = next_app
-        self._tracing = tracing
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Begin and end the span, and add its id to the log record of the request."""
-        if scope["type"] != "http":
-            return await self.next_app(scope, receive, send)
-        span = self._tracing.begin(scope["method"], scope.get("trace_parent"))
-        ids = span.get_span_context()
-        logs.about_request.get().update(
-            trace_id=trace.format_trace_id(ids.trace_id), span_id=trace.format_span_id(ids.span_id)
-        )
-        status = 500
-
-        async def watched(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                await self.next_app(scope, receive, watched)
-        finally:
-            self._tracing.end(span, scope["method"], operation_of(scope["extensions"]), status)

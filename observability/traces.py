@@ -1,7 +1,7 @@
 """The caller's trace of a request (W3C Trace Context, level 1)."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 # https://www.w3.org/TR/trace-context/#traceparent-header-field-values; an id of zeros is none.
@@ -16,10 +16,9 @@ class Parent(NamedTuple):
     flags: int
 
 
-def find_parent(headers: Iterable[tuple[bytes, bytes]]) -> Parent | None:
-    """Return the span in `traceparent`, None unless there is one such header, of version 00."""
-    given = [value for name, value in headers if name == b"traceparent"]
-    if len(given) != 1 or (match := _TRACEPARENT.fullmatch(given[0])) is None:
+def find_parent(traceparents: Sequence[bytes]) -> Parent | None:
+    """Return the span in the `traceparent` headers, None unless there is one, of version 00."""
+    if len(traceparents) != 1 or (match := _TRACEPARENT.fullmatch(traceparents[0])) is None:
         return None
     trace_id, span_id, flags = match.groups()
     return Parent(trace_id.decode(), span_id.decode(), int(flags, 16))

@@ -2,12 +2,11 @@
 
 from typing import Any, cast
 
-from starlette.requests import Request
-
+from contract.request import Request
 from security.tokens import Verifier
 
 
 async def verify(token: str, request: Request) -> dict[str, Any]:
     """Return the claims of `token`; `sub` is the user. Raise InvalidToken, and Unavailable without keys."""
-    verifier = cast(Verifier, request.state.verifier)
+    verifier = cast(Verifier, request.scope["state"]["verifier"])
     return await verifier.verify(token)

@@ -1,20 +1,18 @@
 """Checks the token, the ownership of the path and the rate limit of each request.
 
-It replaces Connexion's security middleware. The contract's security scheme names the hook in
-`x-bearerInfoFunc`, and an operation names its limit in `x-rate-limit`.
+The contract's security scheme names the hook in `x-bearerInfoFunc`, and an operation names its limit in
+`x-rate-limit`.
 """
 
 from collections.abc import Awaitable, Callable
 from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
-from connexion.middleware.abstract import RoutedAPI, RoutedMiddleware
 from connexion.operations import AbstractOperation
 from connexion.utils import get_function_from_name
-from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
 
 from contract.problems import Forbidden, InvalidToken, TooManyRequests, Unauthenticated
+from contract.request import Headers, Request
 from security.limits import Limits
 
 Hook = Callable[[str, Request], Awaitable[dict[str, Any]]]
@@ -28,60 +26,39 @@ class UnsecuredOwnerError(Exception):
     """An operation with a user's path requires no token. The server does not start."""
 
 
-class GateOperation:
-    """The gate of one operation."""
+class Gate:
+    """The gate of one operation. Without `limits` it has no rate limit."""
 
-    def __init__(self, operation: AbstractOperation, next_app: ASGIApp, limits: Limits | None) -> None:
-        self._next_app = next_app
+    def __init__(self, operation: AbstractOperation, limits: Limits | None) -> None:
         self._limits = limits
         self._limit = _limit(operation)
         self._hook = _hook(operation)
         if self._hook is None and "{user_id}" in operation.path:
             raise UnsecuredOwnerError(f"{operation.method} {operation.path} has {{user_id}} but no security")
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Raise what the hook raises, Unauthenticated without a token, Forbidden on another user's path.
+    async def admit(self, request: Request) -> None:
+        """Check the token, then the ownership, then the rate limit: by user, by address without a user.
 
-        Then raise TooManyRequests, counted by user, or by address without a user. All of this happens before
-        the request is read or validated.
+        Raise what the hook raises, Unauthenticated without a token, Forbidden on another user's path, and
+        TooManyRequests.
         """
         user: str | None = None
         if self._hook is not None:
-            claims = await self._hook(bearer_token(scope), Request(scope))
-            user = claims["sub"]
-            scope["extensions"].setdefault("connexion_context", {})["user"] = user
-            if scope["path_params"].get("user_id", user) != user:
+            claims = await self._hook(bearer_token(request.headers), request)
+            user = request.record.user = claims["sub"]
+            if request.path_arguments.get("user_id", user) != user:
                 raise Forbidden
         if self._limits is not None and self._limit is not None:
-            await self._limits.hit(self._limit, *(("user", user) if user else ("address", address(scope))))
-        await self._next_app(scope, receive, send)
+            key = ("user", user) if user else ("address", address(request.scope.get("client")))
+            await self._limits.hit(self._limit, *key)
 
 
-class GateAPI(RoutedAPI):
-    """The gates of the contract, by operationId."""
-
-    def __init__(self, *args: Any, rate_limits: Limits | None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._rate_limits = rate_limits
-        self.add_paths()
-
-    def make_operation(self, operation: AbstractOperation) -> GateOperation:
-        """Return the gate, for Connexion, which calls this for each operation at startup."""
-        return GateOperation(operation, self.next_app, self._rate_limits)
-
-
-class GateMiddleware(RoutedMiddleware):
-    """Replaces Connexion's SecurityMiddleware, which searches the hook for each request."""
-
-    api_cls = GateAPI
-
-
-def bearer_token(scope: Scope) -> str:
+def bearer_token(headers: Headers) -> str:
     """Return the token of the one Authorization header (RFC 6750 2.1; the scheme in any case).
 
     Raise Unauthenticated without such a header or with another scheme, InvalidToken for two headers.
     """
-    values = [value for name, value in scope["headers"] if name == b"authorization"]
+    values = headers.get(b"authorization")
     if not values:
         raise Unauthenticated
     if len(values) > 1:
@@ -92,9 +69,9 @@ def bearer_token(scope: Scope) -> str:
     return str(token.strip().decode("latin-1"))
 
 
-def address(scope: Scope) -> str:
-    """Return the client's IPv4 address, or its /64 of IPv6, which one customer has."""
-    host = str((scope.get("client") or ("",))[0])
+def address(client: tuple[str, int] | None) -> str:
+    """Return the IPv4 address of an ASGI client, or its /64 of IPv6, which one customer has."""
+    host = client[0] if client else ""
     try:
         found = ip_address(host.partition("%")[0])
     except ValueError:  # a socket in the file system, or what a trusted proxy says

@@ -9,7 +9,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 
 from contract.guard import MAX_HEADER_BYTES
 from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unavailable, Unreadable
-from observability.requests import new_request_id
+from observability.request_records import new_request_id
 from server.flow import Flow, Unsent, reset
 from server.rejections import render
 

@@ -3,15 +3,15 @@
 from http import HTTPStatus
 
 from contract.problems import Problem
-from contract.rendering import document
+from contract.rendering import MEDIA_TYPE, problem_json
 
 
 def render(problem: Problem, request_id: str) -> bytes:
     """Return a whole HTTP/1.1 response."""
-    content = document(problem, request_id)
+    content = problem_json(problem, request_id)
     lines = [
         f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}",
-        "content-type: application/problem+json",
+        f"content-type: {MEDIA_TYPE}",
         f"content-length: {len(content)}",
         "cache-control: no-store",
         "connection: close",

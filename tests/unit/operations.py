@@ -7,12 +7,14 @@ from typing import Any
 
 from connexion.resolver import RelativeResolver
 from connexion.spec import Specification
-from starlette.types import Message, Receive, Scope, Send
+from starlette.types import Message
 
 from contract.bodies import BodyLimits
 from contract.problems import InvalidRequest
-from contract.requests import RequestAPI
+from contract.request import Request
+from contract.routing import Routes
 from contract.schemas import document
+from security.gate import Gate
 from tests.support.contract_checks import operations
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -20,6 +22,7 @@ Headers = Iterable[tuple[bytes, bytes]]
 TASK = b'{"title": "Buy milk"}'
 PATH = {"user_id": "ada", "task_id": 1}
 PATHS = {operation.id: operation.path for operation in operations()}
+METHODS = {operation.id: operation.method for operation in operations()}
 
 
 def chunks(*parts: bytes) -> Iterator[Message]:
@@ -28,15 +31,11 @@ def chunks(*parts: bytes) -> Iterator[Message]:
         yield {"type": "http.request", "body": part, "more_body": number < len(parts)}
 
 
-async def _accept(_scope: Scope, _receive: Receive, _send: Send) -> None:
-    """Stand in for the handler."""
-
-
-_API = RequestAPI(
+_ROUTES = Routes(
     Specification.load(document()),
-    next_app=_accept,
     resolver=RelativeResolver("handlers"),
     body_limits=BodyLimits(max_bytes=65_536, timeout_s=10),
+    make_gate=lambda operation: Gate(operation, limits=None),
 )
 
 
@@ -52,16 +51,18 @@ def arguments(
     async def receive() -> Message:
         return next(messages)
 
-    async def send(_message: Message) -> None:
-        """Send nothing: the stand-in for the handler returns nothing."""
-
     scope: dict[str, Any] = {
-        "path_params": {name: value for name, value in PATH.items() if f"{{{name}}}" in PATHS[operation]},
+        "method": METHODS[operation],
         "query_string": query.encode(),
         "headers": [(b"content-type", b"application/json"), *headers],
     }
-    asyncio.run(_API.operations[f"handlers.{operation}"](scope, receive, send))
-    return dict(scope["arguments"])
+
+    async def read() -> dict[str, Any]:
+        request = Request(scope, receive)
+        found, request.path_arguments = _ROUTES.find(METHODS[operation], PATHS[operation].format(**PATH))
+        return await found.read_arguments(request)
+
+    return asyncio.run(read())
 
 
 def violations(operation: str, **request: Any) -> list[tuple[str, str, str]]:
@@ -69,7 +70,7 @@ def violations(operation: str, **request: Any) -> list[tuple[str, str, str]]:
     try:
         arguments(operation, **request)
     except InvalidRequest as problem:
-        return sorted((found["in"], found["pointer"], found["keyword"]) for found in problem.faults)
+        return sorted((found["in"], found["pointer"], found["keyword"]) for found in problem.violations)
     return []
 
 

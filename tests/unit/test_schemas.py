@@ -12,7 +12,7 @@ EMAIL, PASSWORD = "ada@example.com", "three green parrots"
 
 
 def find(schema: dict[str, Any], value: Any) -> list[tuple[str, str]]:
-    return [(found["pointer"], found["keyword"]) for found in Validator(schema, "body").faults(value)]
+    return [(found["pointer"], found["keyword"]) for found in Validator(schema, "body").violations(value)]
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_problem_names_at_most_50_violations():
     """The contract has maxItems: 50."""
     found = [{"in": "body", "pointer": f"/{number}", "keyword": "type"} for number in range(60)]
     problem = InvalidRequest(found)  # type: ignore[arg-type]
-    assert problem.faults == found[:50]
+    assert problem.violations == found[:50]
     assert problem.detail == ", ".join(f"body /{number}: type" for number in range(5)) + "."
 
 

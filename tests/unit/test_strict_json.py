@@ -73,7 +73,7 @@ STRICT = {
 def test_other_json_raises_one_violation_of_the_whole_body(raw: bytes):
     with pytest.raises(InvalidRequest) as raised:
         strict_json.loads(raw)
-    assert raised.value.faults == [{"in": "body", "pointer": "", "keyword": "json"}]
+    assert raised.value.violations == [{"in": "body", "pointer": "", "keyword": "json"}]
 
 
 @pytest.mark.parametrize(("raw", "value"), STRICT.values(), ids=STRICT)

@@ -79,7 +79,7 @@ def variants() -> Iterator[dict[str, Variant]]:
 def read_token(token: str | bytes) -> str:
     """Return the token as the server reads it from the Authorization header."""
     raw = token.encode() if isinstance(token, str) else token
-    return bearer_token({"headers": [(b"authorization", (b"Bearer " + raw).strip())]})
+    return bearer_token({b"authorization": [(b"Bearer " + raw).strip()]})
 
 
 def subjects(made: Iterable[tuple[str, Verifier, str | bytes]]) -> dict[str, str]:
