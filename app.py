@@ -28,8 +28,8 @@ from persistence.database import Database
 from security import jwk, keys
 from security.gate import Gate
 from security.issuer import Issuer
-from security.limits import Limits
 from security.passwords import Passwords
+from security.rate_limits import RateLimits
 from security.tokens import Verifier
 from settings import Settings
 
@@ -50,10 +50,10 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     metrics.build(document["info"]["version"])
     tracing = _tracing(settings, document)
     database = Database(settings.database_url, around=tracing.around_statement if tracing else None)
-    limits = _limits(settings)
+    rate_limits = _rate_limits(settings)
     services = Services(
         database=database,
-        limits=limits,
+        rate_limits=rate_limits,
         passwords=Passwords(),
         issuer=None if settings.has_outside_issuer else Issuer(database, settings.public_url, clock),
         contract_json=orjson.dumps(document),
@@ -75,12 +75,12 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
         document,
         resolver=RelativeResolver("handlers"),
         body_limits=BodyLimits(settings.max_body_bytes, settings.body_timeout),
-        make_gate=partial(Gate, limits=limits),
+        make_gate=partial(Gate, rate_limits=rate_limits),
     )
     return app
 
 
-def _limits(settings: Settings) -> Limits | None:
+def _rate_limits(settings: Settings) -> RateLimits | None:
     """Return the rate limits that the contract names, None if they are off."""
     if not settings.rate_limit:
         return None
@@ -89,7 +89,7 @@ def _limits(settings: Settings) -> Limits | None:
         "signup": settings.rate_limit_signup,
         "api": settings.rate_limit_api,
     }
-    return Limits(rates, settings.rate_limit_storage)
+    return RateLimits(rates, settings.rate_limit_storage)
 
 
 def _tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing | None":

@@ -14,7 +14,7 @@ from pkgutil import resolve_name
 from typing import NoReturn
 
 from cli.arguments import parser
-from cli.failures import Failure
+from cli.errors import CommandError
 from contract.problems import Problem, Unavailable
 from settings import Settings, SettingsError
 
@@ -46,8 +46,8 @@ def _run() -> None:
     try:
         settings = _settings()
         resolve_name(arguments.command)(settings, arguments)
-    except Failure as failure:
-        _end(str(failure), failure.status)
+    except CommandError as error:
+        _end(str(error), error.status)
     except Unavailable:
         _end("DATABASE_URL: the database cannot be reached, or is busy; `todo check-config` says more")
     except Problem as problem:
@@ -61,7 +61,7 @@ def _run() -> None:
 
 
 def _settings() -> Settings:
-    """Raise Failure that names every setting which is wrong."""
+    """Raise CommandError that names every setting which is wrong."""
     # 0.4 s that nobody needs who asks for help.
     from persistence.database import parse  # noqa: PLC0415
 
@@ -69,9 +69,9 @@ def _settings() -> Settings:
         settings = Settings.from_environment()
         parse(settings.database_url)
     except SettingsError as error:
-        raise Failure("\n  ".join(("these settings are wrong:", *str(error).splitlines()))) from None
+        raise CommandError("\n  ".join(("these settings are wrong:", *str(error).splitlines()))) from None
     except ValueError as error:
-        raise Failure(f"DATABASE_URL {error}") from None
+        raise CommandError(f"DATABASE_URL {error}") from None
     return settings
 
 

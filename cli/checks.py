@@ -11,21 +11,21 @@ from limits.errors import StorageError
 
 from app import check_assembly
 from cli.database import revision
-from cli.failures import Failure
+from cli.errors import CommandError
 from cli.shown import lines_of
 from contract.problems import Problem, Unavailable
 from contract.schemas import document
 from persistence import schema, sqlite_file, users
 from persistence.database import Database, described
-from security import limits
 from security.keys import FETCH_S, KeySet
+from security.rate_limits import MEMORY, RateLimits
 from settings import Settings
 
 LIVE = "/health/live"
 ANSWER_S = 3  # what listens on the port has to say whether it is this very server
 
 Check = Callable[[Settings], Awaitable[str]]
-"""What is well, in a line. Raise Failure with what is not, and what to do."""
+"""What is well, in a line. Raise CommandError with what is not, and what to do."""
 
 
 def run(settings: Settings, _arguments: Namespace) -> None:
@@ -50,18 +50,18 @@ async def _is_well(name: str, check: Check, settings: Settings) -> bool:
     """Run a check, print its line, and return whether it succeeds."""
     try:
         state, said = "ok", await check(settings)
-    except Failure as failure:
-        state, said = "WRONG", str(failure)
+    except CommandError as error:
+        state, said = "WRONG", str(error)
     print(f"{state:<6} {name:<12} {said}", flush=True)  # noqa: T201
     return state == "ok"
 
 
 async def _contract(settings: Settings) -> str:
-    """Assemble the app. Raise Failure if an operation has no matching handler."""
+    """Assemble the app. Raise CommandError if an operation has no matching handler."""
     try:
         await check_assembly(settings)
     except Exception as error:
-        raise Failure(f"cannot be served: {type(error).__name__}: {_line(error)}") from error
+        raise CommandError(f"cannot be served: {type(error).__name__}: {_line(error)}") from error
     operations = [found for path in document()["paths"].values() for found in path if found != "parameters"]
     return f"version {document()['info']['version']}, {len(operations)} operations, each with its handler"
 
@@ -73,22 +73,22 @@ async def _database(settings: Settings) -> str:
         return f"{where}: {await _schema(database, settings)}"
     except Unavailable as error:
         why = _line(error.__cause__) if error.__cause__ else error.detail
-        raise Failure(f"{where}: {why}. Is DATABASE_URL right, and is the database up?") from None
+        raise CommandError(f"{where}: {why}. Is DATABASE_URL right, and is the database up?") from None
     finally:
         await database.close()
 
 
 async def _schema(database: Database, settings: Settings) -> str:
-    """Return the state of the schema. Raise Failure when it is older and stays so."""
+    """Return the state of the schema. Raise CommandError when it is older and stays so."""
     if database.target.is_sqlite:
         _check_file(database.target.name)
     found, newest = await revision(database), schema.newest()
     if found is None or schema.is_older(found):
         if not settings.run_migrations:
-            raise Failure(f"{_older(found)}, and RUN_MIGRATIONS is off: run `todo migrate`")
+            raise CommandError(f"{_older(found)}, and RUN_MIGRATIONS is off: run `todo migrate`")
         return f"{_older(found)}; the server updates it to {newest} at its start"
     if not (settings.has_outside_issuer or await users.are_kept_here(database)):
-        raise Failure(
+        raise CommandError(
             "the table users is another program's: set JWKS_URL or BETTER_AUTH_SECRET for its tokens"
         )
     if found != newest:
@@ -101,9 +101,9 @@ def _older(found: str | None) -> str:
 
 
 def _check_file(path: str) -> None:
-    """Raise Failure unless SQLite can write the file, or create it."""
+    """Raise CommandError unless SQLite can write the file, or create it."""
     if problem := sqlite_file.describe_problem(path):
-        raise Failure(f"{problem}: create the folder, or give this user the right to write there")
+        raise CommandError(f"{problem}: create the folder, or give this user the right to write there")
 
 
 async def _keys(settings: Settings) -> str:
@@ -114,27 +114,31 @@ async def _keys(settings: Settings) -> str:
     try:
         keys = await KeySet(settings.jwks_url).fetched()
     except TimeoutError:
-        raise Failure(f"JWKS_URL does not answer within {FETCH_S} s: is the issuer up?") from None
+        raise CommandError(f"JWKS_URL does not answer within {FETCH_S} s: is the issuer up?") from None
     except (httpx.HTTPError, OSError, ValueError) as error:
-        raise Failure(f"JWKS_URL: {_line(error)}: is the URL right, and is the issuer up?") from None
+        raise CommandError(f"JWKS_URL: {_line(error)}: is the URL right, and is the issuer up?") from None
     except Problem:
-        raise Failure("JWKS_URL: the content is not JSON: is the URL right?") from None
+        raise CommandError("JWKS_URL: the content is not JSON: is the URL right?") from None
     if not keys:
-        raise Failure("JWKS_URL: no key there can verify a token (EdDSA, ES256, RS256, PS256 with a kid)")
+        raise CommandError("JWKS_URL: no key can verify a token (EdDSA, ES256, RS256, PS256 with a kid)")
     return f"{len(keys)} at JWKS_URL, fit to verify tokens"
 
 
 async def _rate_limits(settings: Settings) -> str:
     if not settings.rate_limit:
         return "off"
-    if settings.rate_limit_storage == limits.MEMORY:
+    if settings.rate_limit_storage == MEMORY:
         return "counted by each process for itself"
     try:
-        await limits.Limits({}, settings.rate_limit_storage).check_storage()
+        await RateLimits({}, settings.rate_limit_storage).check_storage()
     except StorageError as error:
-        raise Failure(f"RATE_LIMIT_STORAGE: {_line(error.storage_error)}: each process would count") from None
+        raise CommandError(
+            f"RATE_LIMIT_STORAGE: {_line(error.storage_error)}: each process would count"
+        ) from None
     except (TimeoutError, OSError):
-        raise Failure("RATE_LIMIT_STORAGE does not answer: each process would count for itself") from None
+        raise CommandError(
+            "RATE_LIMIT_STORAGE does not answer: each process would count for itself"
+        ) from None
     return "RATE_LIMIT_STORAGE answers"
 
 
@@ -144,7 +148,7 @@ async def _port(settings: Settings) -> str:
         return "free"
     if await _is_served(settings):
         return "a server of this kind listens there already"
-    raise Failure(f"HOST and PORT: {trouble}: stop the other program, or set another port")
+    raise CommandError(f"HOST and PORT: {trouble}: stop the other program, or set another port")
 
 
 def _trouble_listening(host: str, port: int) -> str | None:

@@ -6,11 +6,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from cli.failures import Failure
+from cli.errors import CommandError
 from observability import logs
 from persistence import schema
 from persistence.database import Database
-from persistence.failures import Incompatible
+from persistence.errors import Incompatible
 from settings import Settings
 
 
@@ -25,7 +25,7 @@ async def _migrate(database_url: str) -> None:
     try:
         found = await schema.upgrade(database)
     except Incompatible as incompatible:
-        raise Failure(str(incompatible)) from None
+        raise CommandError(str(incompatible)) from None
     finally:
         await database.close()
     if schema.is_newer(found):
@@ -39,16 +39,16 @@ async def _migrate(database_url: str) -> None:
 async def opened(settings: Settings) -> AsyncIterator[Database]:
     """Open the database for a command.
 
-    Raise Failure if its schema is older than this program's, and Unavailable.
+    Raise CommandError if its schema is older than this program's, and Unavailable.
     """
     database = Database(settings.database_url)
     try:
         found = await revision(database)
         if found is None:
-            raise Failure("the database has no tables yet: run `todo migrate`")
+            raise CommandError("the database has no tables yet: run `todo migrate`")
         if schema.is_older(found):
             needed = schema.newest()
-            raise Failure(
+            raise CommandError(
                 f"the database has schema {found}, and this program needs {needed}: run `todo migrate`"
             )
         yield database

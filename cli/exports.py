@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 
 from cli import people
 from cli.database import opened
-from cli.failures import Failure, WrongUsage
+from cli.errors import CommandError, WrongUsage
 from cli.progress import bar
 from contract import strict_json
 from handlers import representations
@@ -36,7 +36,7 @@ def run(settings: Settings, arguments: Namespace) -> None:
 
 @contextmanager
 def _replacing(path: Path, *, is_forced: bool) -> Iterator[BinaryIO]:
-    """Yield a file beside `path`, for its owner only, and rename it at the end. Raise Failure."""
+    """Yield a file beside `path`, for its owner only, and rename it at the end. Raise CommandError."""
     _check_that_it_is_free(path, is_forced=is_forced)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
@@ -53,9 +53,9 @@ def _replacing(path: Path, *, is_forced: bool) -> Iterator[BinaryIO]:
 
 def _check_that_it_is_free(path: Path, *, is_forced: bool) -> None:
     if path.is_dir():
-        raise Failure(f"{path} is a folder")
+        raise CommandError(f"{path} is a folder")
     if path.exists() and not is_forced:
-        raise Failure(f"{path} exists: --force overwrites it")
+        raise CommandError(f"{path} exists: --force overwrites it")
 
 
 async def _export(settings: Settings, name: str, file: BinaryIO, *, is_watched: bool) -> None:

@@ -12,10 +12,10 @@ from typing import BinaryIO
 
 from cli import lines
 from cli.database import opened
-from cli.failures import Failure
+from cli.errors import CommandError
 from cli.lines import Checked
 from cli.progress import bar, taking_turns
-from contract.problems import InvalidToken, KeyInUse
+from contract.problems import KeyInUse, UnknownUser
 from contract.schemas import validator_of
 from persistence import imports, tasks, users
 from persistence.database import Database
@@ -52,7 +52,7 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
         before = await _begin(db, owner, checked.name, is_outside=settings.has_outside_issuer, now=now)
         if before is None and not is_added and await tasks.count(db, owner):
             await imports.forget(db, owner, checked.name)
-            raise Failure("the user has tasks already: --add imports these too")
+            raise CommandError("the user has tasks already: --add imports these too")
         stored = before or 0
         with bar("Importing tasks", checked.count) as advance:
             advance(stored)
@@ -65,29 +65,29 @@ async def _import(settings: Settings, name: str, checked: Checked, *, is_added: 
 
 
 async def _owner(db: Database, name: str, *, is_outside: bool) -> str:
-    """Return the user's id. A user of an outside issuer may be new. Raise Failure."""
+    """Return the user's id. A user of an outside issuer may be new. Raise CommandError."""
     user_id = await users.find_id(db, name, email=accounts.normalised(name))
     if user_id is not None:
         return user_id
     if not is_outside or validator_of("UserId").violations(name):
-        raise Failure(NOBODY)
+        raise CommandError(NOBODY)
     return name
 
 
 async def _begin(db: Database, owner: str, file: str, *, is_outside: bool, now: datetime) -> int | None:
-    """Begin the import. If the row of an outside issuer's user is missing, insert it. Raise Failure."""
+    """Begin the import. If the row of an outside issuer's user is missing, insert it. Raise CommandError."""
     begin = partial(imports.begin, db, owner, file, now)
     try:
-        return await users.provisioned(db, owner, begin, is_allowed=is_outside, now=now)
-    except InvalidToken:  # removed this very moment, or unknown to the program whose table users is
-        raise Failure(NOBODY) from None
+        return await users.run_for_owner(db, owner, begin, may_insert=is_outside, now=now)
+    except UnknownUser:
+        raise CommandError(NOBODY) from None
 
 
 async def _store(
     db: Database, owner: str, rows: Sequence[NewTask], *, file: str, before: int, now: datetime
 ) -> None:
-    """Store the tasks, whose owner has a row since the import has begun. Raise Failure."""
+    """Store the tasks, whose owner has a row since the import has begun. Raise CommandError."""
     try:
         await imports.store(db, owner, rows, file=file, before=before, now=now)
     except KeyInUse:
-        raise Failure("the same file is being imported elsewhere") from None
+        raise CommandError("the same file is being imported elsewhere") from None

@@ -9,7 +9,7 @@ from typing import Any, BinaryIO
 
 import orjson
 
-from cli.failures import Failure
+from cli.errors import CommandError
 from contract import strict_json
 from contract.problems import InvalidRequest
 from contract.schemas import validator_of
@@ -51,13 +51,14 @@ class Checked:
 def check(file: BinaryIO, *, now: datetime, advance: Callable[[int], object]) -> Checked:
     """Return the tasks of a file. A task without times gets `now`.
 
-    Raise Failure with the number of the first invalid line and the place of the violation, without the value.
+    Raise CommandError with the number of the first invalid line and the place of the violation, without its
+    value.
     """
     violations = validator_of("NewTask", _TIMES).violations
     checked = Checked()
     for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES + 1), b""), 1):
         if len(line) > MAX_BYTES:
-            raise Failure(f"line {number} is longer than {MAX_BYTES} bytes")
+            raise CommandError(f"line {number} is longer than {MAX_BYTES} bytes")
         value = _value(line, number)
         if number == 1 and isinstance(value, dict) and value.get("type") == "user":
             checked.add(line, None)
@@ -73,7 +74,7 @@ def _value(line: bytes, number: int) -> Any:
     try:
         return strict_json.loads(line)
     except InvalidRequest:
-        raise Failure(f"line {number} is not valid JSON in UTF-8") from None
+        raise CommandError(f"line {number} is not valid JSON in UTF-8") from None
 
 
 def _task(value: dict[str, Any], number: int, now: datetime) -> NewTask:
@@ -94,8 +95,8 @@ def _time(value: dict[str, Any], name: str, number: int, default: datetime) -> d
         raise _bad(number, f"/{name}", "format") from None
 
 
-def _bad(number: int, pointer: str, fault: str) -> Failure:
-    return Failure(f"line {number} {pointer}: {fault}".replace(" :", ":"))
+def _bad(number: int, pointer: str, fault: str) -> CommandError:
+    return CommandError(f"line {number} {pointer}: {fault}".replace(" :", ":"))
 
 
 def _as_it_was(line: bytes) -> NewTask:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from cli.database import opened
-from cli.failures import Failure, WrongUsage
+from cli.errors import CommandError, WrongUsage
 from cli.progress import bar, taking_turns
 from contract.problems import OutsideIssuer
 from contract.schemas import validator_of
@@ -22,17 +22,17 @@ ACCOUNTS_ELSEWHERE = "the table users is another program's: people are added and
 
 
 async def get_id(db: Database, name: str) -> str:
-    """Return the id of the user with this id or, among the accounts, this email. Raise Failure."""
+    """Return the id of the user with this id or, among the accounts, this email. Raise CommandError."""
     user_id = await users.find_id(db, name, email=accounts.normalised(name))
     if user_id is None:
-        raise Failure("there is no such user")
+        raise CommandError("there is no such user")
     return user_id
 
 
 def add(settings: Settings, arguments: Namespace) -> None:
     """Create an account and print its id."""
     if settings.has_outside_issuer:
-        raise Failure(OutsideIssuer.detail)
+        raise CommandError(OutsideIssuer.detail)
     _check("Email", arguments.email, "the email")
     password = _password()
     _check("NewUser", {"email": arguments.email, "password": password}, "the password")
@@ -40,9 +40,9 @@ def add(settings: Settings, arguments: Namespace) -> None:
 
 
 def _check(schema: str, value: object, what: str) -> None:
-    """Raise Failure unless the contract accepts the value."""
+    """Raise CommandError unless the contract accepts the value."""
     if violations := validator_of(schema).violations(value):
-        raise Failure(f"{what} does not satisfy the contract's {schema}: {violations[0]['keyword']}")
+        raise CommandError(f"{what} does not satisfy the contract's {schema}: {violations[0]['keyword']}")
 
 
 def _password() -> str:
@@ -52,9 +52,9 @@ def _password() -> str:
             return sys.stdin.buffer.readline().decode().rstrip("\r\n")
         password = getpass.getpass("Password: ")
         if getpass.getpass("The same again: ") != password:
-            raise Failure("the passwords differ")
+            raise CommandError("the passwords differ")
     except UnicodeDecodeError:
-        raise Failure("the password is not UTF-8") from None
+        raise CommandError("the password is not UTF-8") from None
     return password
 
 
@@ -62,7 +62,7 @@ async def _add(settings: Settings, email: str, password: str) -> str:
     passwords = Passwords()
     async with opened(settings) as db:
         if not await users.are_kept_here(db):
-            raise Failure(ACCOUNTS_ELSEWHERE)
+            raise CommandError(ACCOUNTS_ELSEWHERE)
         row = await accounts.create(db, passwords, email=email, password=password, now=datetime.now(UTC))
     passwords.close()
     return row.id
@@ -86,10 +86,10 @@ def remove(settings: Settings, arguments: Namespace) -> None:
 
 
 def _confirm(question: str) -> None:
-    """Raise Failure unless the operator confirms."""
+    """Raise CommandError unless the operator confirms."""
     print(question, "[y/N] ", end="", file=sys.stderr, flush=True)  # noqa: T201
     if sys.stdin.readline().strip().lower() not in {"y", "yes"}:
-        raise Failure("nothing is removed")
+        raise CommandError("nothing is removed")
 
 
 async def _look_for(settings: Settings, name: str) -> _Found:

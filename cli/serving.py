@@ -3,19 +3,19 @@
 from argparse import Namespace
 from importlib import import_module
 
-from cli.failures import Failure
+from cli.errors import CommandError
 from observability import logs
 from server.run import serve
 from settings import Settings
 
 
 def run(settings: Settings, _arguments: Namespace) -> None:
-    """Serve until SIGTERM. Raise Failure if a collector is set and its packages are missing."""
+    """Serve until SIGTERM. Raise CommandError if a collector is set and its packages are missing."""
     if settings.otel_exporter_otlp_endpoint:
         try:
             import_module("observability.spans")
         except ImportError:
-            raise Failure(
+            raise CommandError(
                 "OTEL_EXPORTER_OTLP_ENDPOINT needs the packages of requirements-otel.lock"
             ) from None
     logs.configure(settings.log_level, with_colour=not settings.no_color, is_queued=True)

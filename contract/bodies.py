@@ -9,7 +9,7 @@ from typing import Any
 from starlette.types import Receive
 
 from contract import strict_json
-from contract.problems import RequestTimeout, TooLarge, UnsupportedMediaType, Violation
+from contract.problems import MalformedJson, RequestTimeout, TooLarge, UnsupportedMediaType, Violation
 from contract.request import Headers, Request
 from contract.schemas import Validator
 
@@ -37,7 +37,7 @@ class JsonBody:
     async def read(self, request: Request) -> tuple[Any, list[Violation]]:
         """Return the value, None for an absent optional body, and its violations.
 
-        Raise UnsupportedMediaType, TooLarge, RequestTimeout, and InvalidRequest if it is not strict JSON.
+        Raise UnsupportedMediaType, TooLarge, RequestTimeout and MalformedJson.
         """
         try:
             async with asyncio.timeout(self._limits.timeout_s):
@@ -73,7 +73,7 @@ def _check_type(headers: Headers) -> None:
 async def _collect(receive: Receive, limit: int) -> bytes:
     """Return the whole body, chunked or not.
 
-    Raise TooLarge as soon as it exceeds `limit` bytes, and InvalidRequest if it ends early.
+    Raise TooLarge as soon as it exceeds `limit` bytes, and MalformedJson if it ends early.
     """
     chunks: list[bytes] = []
     size = 0
@@ -81,7 +81,7 @@ async def _collect(receive: Receive, limit: int) -> bytes:
     while more:
         message = await receive()
         if message["type"] == "http.disconnect":
-            raise strict_json.malformed()  # the rest will never come, and nobody reads the answer
+            raise MalformedJson  # nobody reads the response
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Set
 
 _TAG = re.compile(r'(W/)?"([!#-~]*)"')
+_VERSION = re.compile("[1-9][0-9]{0,17}")  # below 2**63, the most that the database stores
 
 
 def of_version(version: int) -> str:
@@ -11,14 +12,14 @@ def of_version(version: int) -> str:
     return f'"{version}"'
 
 
-def versions_named(if_match: str | None) -> Set[str] | None:
-    """Return the versions that If-Match accepts, as digits, None if it accepts every version.
+def versions_named(if_match: str | None) -> Set[int] | None:
+    """Return the versions that If-Match accepts, None if it accepts every version.
 
     Weak tags and tags of other servers match no version, by strong comparison (RFC 9110 13.1.1).
     """
     if if_match is None or if_match == "*":
         return None
-    return {opaque for weak, opaque in _TAG.findall(if_match) if not weak and opaque.isdigit()}
+    return {int(opaque) for weak, opaque in _TAG.findall(if_match) if not weak and _VERSION.fullmatch(opaque)}
 
 
 def is_named(version: int, if_none_match: str | None) -> bool:

@@ -7,6 +7,11 @@ from typing import TypedDict
 Violation = TypedDict("Violation", {"in": str, "pointer": str, "keyword": str})
 """Where a request breaks the contract and which rule it breaks; never the value."""
 
+_BEARER = {"WWW-Authenticate": "Bearer"}
+_BEARER_INVALID = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
+_CLOSE = {"Connection": "close"}
+_RETRY = {"Retry-After": "2"}
+
 
 class Problem(Exception):
     """An error with a response. `detail` is a sentence for people and never repeats input."""
@@ -15,11 +20,12 @@ class Problem(Exception):
     code: str = "internal-error"
     title: str = "The server failed"
     detail: str = "This is a fault of the server, and is logged. Quote the request id when you report it."
+    headers: Mapping[str, str] = {}
 
     def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(self.code)
         self.detail = detail or self.detail
-        self.headers = dict(headers or {})
+        self.headers = {**self.headers, **(headers or {})}
 
 
 class InvalidRequest(Problem):
@@ -31,6 +37,26 @@ class InvalidRequest(Problem):
         self.violations = list(violations)[:50]  # 50: the contract's maxItems
         first = (f"{v['in']} {v['pointer']}".rstrip() + f": {v['keyword']}" for v in self.violations[:5])
         super().__init__(detail or f"{', '.join(first)}.")
+
+
+class MalformedJson(InvalidRequest):
+    """A body that is not strict JSON (contract/strict_json.py)."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [{"in": "body", "pointer": "", "keyword": "json"}],
+            "The body is not valid JSON in UTF-8 without duplicate members, NUL or lone surrogates.",
+        )
+
+
+class InvalidCursor(InvalidRequest):
+    """A cursor of another list, or of none."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            [{"in": "query", "pointer": "/cursor", "keyword": "cursor"}],
+            "The cursor is not one of this list: take it from the Link header of the page before.",
+        )
 
 
 class Unreadable(Problem):
@@ -45,9 +71,7 @@ class Unauthenticated(Problem):
 
     status, code, title = 401, "unauthenticated", "Sign in first"
     detail = "Send a bearer token in the Authorization header."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+    headers = _BEARER
 
 
 class InvalidToken(Problem):
@@ -55,9 +79,11 @@ class InvalidToken(Problem):
 
     status, code, title = 401, "invalid-token", "The token is not valid"
     detail = "The bearer token is malformed, expired or not meant for this server. Sign in again."
+    headers = _BEARER_INVALID
 
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+
+class UnknownUser(InvalidToken):
+    """A valid token whose user has been removed, or is unknown to the program that has the users."""
 
 
 class WrongCredentials(Problem):
@@ -65,9 +91,7 @@ class WrongCredentials(Problem):
 
     status, code, title = 401, "wrong-credentials", "Email or password is wrong"
     detail = "No account has this email and password."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"WWW-Authenticate": "Bearer"})
+    headers = _BEARER
 
 
 class Forbidden(Problem):
@@ -110,9 +134,7 @@ class RequestTimeout(Problem):
 
     status, code, title = 408, "request-timeout", "The request did not arrive in time"
     detail = "Send the whole body at once."
-
-    def __init__(self, detail: str | None = None) -> None:
-        super().__init__(detail, headers={"Connection": "close"})
+    headers = _CLOSE
 
 
 class EmailTaken(Problem):
@@ -127,9 +149,7 @@ class KeyInUse(Problem):
 
     status, code, title = 409, "key-in-use", "The first request is still under way"
     detail = "A request with this Idempotency-Key has not been answered yet. Try again in a moment."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"Retry-After": "2"})
+    headers = _RETRY
 
 
 class StaleVersion(Problem):
@@ -194,9 +214,7 @@ class HeadersTooLarge(Problem):
 
     status, code, title = 431, "headers-too-large", "The headers are too large"
     detail = "A request may have at most 100 header fields, of 64 KiB in all."
-
-    def __init__(self) -> None:
-        super().__init__(headers={"Connection": "close"})
+    headers = _CLOSE
 
 
 class Unavailable(Problem):

@@ -36,7 +36,8 @@ async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
         "Content-Length": str(len(content)),
         "Cache-Control": "no-store",
         "Vary": "Authorization",
-    } | problem.headers
+        **problem.headers,
+    }
     raw = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": problem.status, "headers": raw})
     await send({"type": "http.response.body", "body": content})

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import orjson
 
-from contract.problems import InvalidRequest
+from contract.problems import MalformedJson
 
 MAX_DEPTH = 32  # the contract's bodies are one level deep; Python's own limit is the C stack
 MAX_DIGITS = 40  # int64 has 19; beyond a few thousand Python's int() itself refuses
@@ -22,7 +22,7 @@ _ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 def loads(raw: bytes) -> Any:
     """Parse `raw`.
 
-    Raise InvalidRequest for what is not JSON in UTF-8, and for duplicate members, NaN and infinities,
+    Raise MalformedJson for what is not JSON in UTF-8, and for duplicate members, NaN and infinities,
     NUL, lone surrogates, nesting over MAX_DEPTH and numbers over MAX_DIGITS: all of them are read
     differently by different parsers, or break what comes after.
     """
@@ -30,7 +30,7 @@ def loads(raw: bytes) -> Any:
     try:
         value = _DECODER.decode(raw.decode("utf-8"))
     except ValueError:
-        raise malformed() from None
+        raise MalformedJson from None
     if _ESCAPE.search(raw):
         _check_text(value)
     return value
@@ -41,30 +41,22 @@ def dumps(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
-def malformed() -> InvalidRequest:
-    """Return the problem for a body that is not strict JSON."""
-    return InvalidRequest(
-        [{"in": "body", "pointer": "", "keyword": "json"}],
-        "The body is not valid JSON in UTF-8 without duplicate members, NUL or lone surrogates.",
-    )
-
-
 def _check_size(raw: bytes) -> None:
     depth = 0
     for match in _STRUCTURE.finditer(raw):
         token = match[0][:1]
         if token.isdigit():
-            raise malformed()
+            raise MalformedJson
         depth += (token in b"[{") - (token in b"]}")
         if depth > MAX_DEPTH:
-            raise malformed()
+            raise MalformedJson
 
 
 def _check_text(value: Any) -> None:
     """Reject NUL and lone surrogates, which only an escape can contain."""
     for text in _strings(value):
         if "\0" in text or not _is_encodable(text):
-            raise malformed()
+            raise MalformedJson
 
 
 def _strings(value: Any) -> Iterator[str]:

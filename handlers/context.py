@@ -9,16 +9,16 @@ from contract.problems import OutsideIssuer
 from contract.request import current_request
 from persistence.database import Database
 from security.issuer import Issuer
-from security.limits import Limits
 from security.passwords import Passwords
+from security.rate_limits import RateLimits
 
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """The parts that app.py assembles. `issuer` is None with an outside issuer, `limits` if they are off."""
+    """The parts that app.py assembles. `issuer` is None with an outside issuer, `rate_limits` if off."""
 
     database: Database
-    limits: Limits | None
+    rate_limits: RateLimits | None
     passwords: Passwords
     issuer: Issuer | None
     contract_json: bytes
@@ -47,7 +47,7 @@ def issuer() -> Issuer:
     return built_in
 
 
-async def limit(name: str, *whose: str) -> None:
+async def limit(name: str, *counted: str) -> None:
     """Count the request for a limit beside the gate's. Raise TooManyRequests."""
-    if (limits := services().limits) is not None:
-        await limits.hit(name, *whose)
+    if (limits := services().rate_limits) is not None:
+        await limits.hit(name, *counted)

@@ -1,6 +1,5 @@
 """The tasks of one user. The gate has compared the token with `user_id` before."""
 
-from functools import partial
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -8,34 +7,23 @@ from contract import entity_tags, strict_json
 from contract.operation import Response
 from handlers import representations
 from handlers.context import database, now, services
-from persistence import idempotency, task_pages, tasks, users
-from persistence.database import Database
-from persistence.idempotency import Answer
+from persistence import task_pages, tasks
+from persistence.idempotency import StoredResponse
 from persistence.tables import TaskRow
 
 
 async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Response:
     """Create a task. With an Idempotency-Key, create one task for any number of retries."""
-    moment = now()
-
-    async def new(db: Database) -> Answer:
-        row = await tasks.create(
-            db,
-            user_id,
-            title=body["title"],
-            description=body.get("description"),
-            completed=body.get("completed", False),
-            now=moment,
-        )
-        headers = {"Location": f"{_path(user_id)}/{row.id}", "ETag": entity_tags.of_version(row.version)}
-        return Answer(strict_json.dumps(representations.task(row)), headers)
-
-    make = partial(new, database())
-    if idempotency_key is not None:
-        make = partial(idempotency.once, database(), user_id, new, key=idempotency_key, body=body, now=moment)
-    is_allowed = services().issuer is None
-    answer = await users.provisioned(database(), user_id, make, is_allowed=is_allowed, now=moment)
-    return answer.content, 201, answer.headers
+    created = await tasks.create(
+        database(),
+        user_id,
+        body,
+        key=idempotency_key,
+        render=_created,
+        may_insert_owner=services().issuer is None,
+        now=now(),
+    )
+    return created.content, 201, created.headers
 
 
 async def get(user_id: str, task_id: int, if_none_match: str | None) -> Response:
@@ -88,6 +76,11 @@ async def list(  # noqa: A001 - the contract's name for it
         query = urlencode({name: value for name, value in chosen.items() if value is not None})
         headers["Link"] = f'<{_path(user_id)}?{query}>; rel="next"'
     return map(representations.task, page.rows), 200, headers
+
+
+def _created(row: TaskRow) -> StoredResponse:
+    headers = {"Location": f"{_path(row.user_id)}/{row.id}", "ETag": entity_tags.of_version(row.version)}
+    return StoredResponse(strict_json.dumps(representations.task(row)), headers)
 
 
 def _path(user_id: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from contract.problems import InvalidRequest
+from contract.problems import InvalidCursor
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
@@ -39,7 +39,7 @@ def encode(position: Position, of: ListIdentity) -> str:
 
 
 def decode(cursor: str, of: ListIdentity) -> Position:
-    """Return the position in `cursor`. Raise InvalidRequest if it is not one of this list."""
+    """Return the position in `cursor`. Raise InvalidCursor if it is not one of this list."""
     try:
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         packed, task_id, digest = orjson.loads(content)
@@ -47,10 +47,7 @@ def decode(cursor: str, of: ListIdentity) -> Position:
             raise ValueError("another list's")
         return Position(_title(packed) if of.sort == "title" else _time(packed), task_id)
     except (ValueError, TypeError, OverflowError):
-        raise InvalidRequest(
-            [{"in": "query", "pointer": "/cursor", "keyword": "cursor"}],
-            "The cursor is not one of this list: take it from the Link header of the page before.",
-        ) from None
+        raise InvalidCursor from None
 
 
 def _title(packed: Any) -> str:

@@ -1,7 +1,7 @@
 """The access to the database: a few functions for SQLite and PostgreSQL."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from copy import copy
+from functools import cache, partial
 from typing import NamedTuple, TypeVar
 
 import psycopg
@@ -9,7 +9,7 @@ from psycopg.conninfo import conninfo_to_dict
 from sqlalchemy import Executable, make_url
 from sqlalchemy.exc import ArgumentError
 
-from persistence.failures import translated
+from persistence.errors import translate_errors
 from persistence.postgresql import PostgreSQL, conninfo
 from persistence.sqlite import SQLite
 from persistence.statements import Compiled, Parameters, Row, Run, compile_for
@@ -54,16 +54,12 @@ def described(target: Target) -> str:
     return ", ".join(("PostgreSQL", *shown))
 
 
-class Database:
-    """Runs statements. Each is committed by itself, and each is compiled once."""
+class Transaction:
+    """Runs the statements of one transaction."""
 
-    def __init__(self, url: str, *, around: Callable[[Run], Run] | None = None) -> None:
-        """Wrap the function that runs each statement with `around`."""
-        self.target = parse(url)
-        self._driver = SQLite(self.target.name) if self.target.is_sqlite else PostgreSQL(self.target.name)
-        self._compiled: dict[Executable, Compiled] = {}
-        self._around = around or (lambda run: run)
-        self._run: Run = self._around(self._driver.run)
+    def __init__(self, run: Run, compiled: Callable[[Executable], Compiled]) -> None:
+        self._run = run
+        self._compiled = compiled
 
     async def fetch_one(self, statement: Executable, parameters: Parameters) -> Row | None:
         """Return the first row, or None."""
@@ -80,27 +76,33 @@ class Database:
         _, changed = await self._execute(statement, parameters)
         return changed
 
-    async def transaction(self, work: Callable[["Database"], Awaitable[T]]) -> T:
+    async def _execute(self, statement: Executable, parameters: Parameters) -> tuple[list[Row], int]:
+        with translate_errors():
+            return await self._run(self._compiled(statement), parameters)
+
+
+class Database(Transaction):
+    """Runs statements, each in a transaction of its own. Each is compiled once."""
+
+    def __init__(self, url: str, *, around: Callable[[Run], Run] | None = None) -> None:
+        """Wrap the function that runs each statement with `around`."""
+        self.target = parse(url)
+        self._driver = SQLite(self.target.name) if self.target.is_sqlite else PostgreSQL(self.target.name)
+        self._around = around or (lambda run: run)
+        super().__init__(self._around(self._driver.run), cache(partial(compile_for, self._driver.dialect)))
+
+    async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Return what `work` returns. Commit its statements together, or none of them if it raises.
 
         If the connection is lost, also during COMMIT, run `work` once more: it must recognize what it has
         written.
         """
 
-        async def together(run: Run) -> T:
-            within = copy(self)
-            within._run = self._around(run)
-            return await work(within)
+        async def work_in_transaction(run: Run) -> T:
+            return await work(Transaction(self._around(run), self._compiled))
 
-        with translated():
-            return await self._driver.transaction(together)
-
-    async def _execute(self, statement: Executable, parameters: Parameters) -> tuple[list[Row], int]:
-        compiled = self._compiled.get(statement)
-        if compiled is None:
-            compiled = self._compiled[statement] = compile_for(self._driver.dialect, statement)
-        with translated():
-            return await self._run(compiled, parameters)
+        with translate_errors():
+            return await self._driver.transaction(work_in_transaction)
 
     async def close(self) -> None:
         """Close every connection."""

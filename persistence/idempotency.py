@@ -15,20 +15,20 @@ from sqlalchemy import Integer, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
 from contract.problems import KeyInUse, KeyReused, Unavailable
-from persistence.database import Database
-from persistence.failures import Locked
+from persistence.database import Database, Transaction
+from persistence.errors import Locked
 from persistence.tables import IdempotencyKeyRow, idempotency_keys
 
 log = logging.getLogger("todo.idempotency")
 
-KEPT = timedelta(hours=24)
+LIFETIME = timedelta(hours=24)
 SWEEP_EVERY_S = 3600
-SWEPT_AT_ONCE = 1000  # so that no other write waits long
+MAX_SWEPT_ROWS = 1000  # in a statement, so that no other write waits long
 
 _KEYS = idempotency_keys.c
 _MINE = (_KEYS.user_id == bindparam("owner")) & (_KEYS.key == bindparam("id"))
 _EXPIRED = _KEYS.created_at < bindparam("expired", type_=_KEYS.created_at.type)
-# Waits for another transaction with the same key; gives no row when that has kept its answer.
+# Waits for another transaction with the same key. Returns no row if that one has stored its response.
 _INSERT = insert(idempotency_keys).values(
     user_id=bindparam("owner"),
     key=bindparam("id"),
@@ -41,7 +41,7 @@ _CLAIM = _INSERT.on_conflict_do_update(
     where=_EXPIRED,
 ).returning(_KEYS.key)
 _FIND = select(_KEYS.fingerprint, _KEYS.answer).where(_MINE)
-_KEEP = update(idempotency_keys).where(_MINE).values(answer=bindparam("kept"))
+_STORE = update(idempotency_keys).where(_MINE).values(answer=bindparam("response"))
 _SWEEP = delete(idempotency_keys).where(
     tuple_(_KEYS.user_id, _KEYS.key).in_(
         select(_KEYS.user_id, _KEYS.key).where(_EXPIRED).limit(bindparam("at_most", type_=Integer))
@@ -49,8 +49,8 @@ _SWEEP = delete(idempotency_keys).where(
 )
 
 
-class Answer(NamedTuple):
-    """A response that was sent: the bytes of its body, and its headers."""
+class StoredResponse(NamedTuple):
+    """A response that may be sent again: the bytes of its body, and its headers."""
 
     content: bytes
     headers: dict[str, str]
@@ -61,57 +61,57 @@ def fingerprint(body: Any) -> str:
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
 
-async def once(
+async def run_once(
     db: Database,
     owner: str,
-    make: Callable[[Database], Awaitable[Answer]],
+    make: Callable[[Transaction], Awaitable[StoredResponse]],
     *,
     key: str,
     body: Any,
     now: datetime,
-) -> Answer:
-    """Return the response of `make` for the first request with `key`, and the stored one for retries.
+) -> StoredResponse:
+    """Return the response of `make` for the first request with `key`, and the stored response for a retry.
 
     The claim, the writes of `make` and the response are one transaction: a failure stores nothing, and a
     crash frees the key. Raise KeyReused for another body, KeyInUse while the first request is in progress.
     """
     mine = {"owner": owner, "id": key}
-    asked = fingerprint(body)
-    claim = {**mine, "body": asked, "now": now, "expired": now - KEPT}
+    digest = fingerprint(body)
+    claim = {**mine, "body": digest, "now": now, "expired": now - LIFETIME}
 
-    async def claimed(transaction: Database) -> Answer:
+    async def claim_and_make(transaction: Transaction) -> StoredResponse:
         try:
             is_new = await transaction.fetch_one(_CLAIM, claim) is not None
         except Locked:
             raise KeyInUse from None
         if not is_new:
-            return await _kept(transaction, mine, asked)
-        answer = await make(transaction)
-        await transaction.execute(_KEEP, {**mine, "kept": _packed(answer)})
-        return answer
+            return await _find_response(transaction, mine, digest)
+        response = await make(transaction)
+        await transaction.execute(_STORE, {**mine, "response": _pack(response)})
+        return response
 
-    return await db.transaction(claimed)
+    return await db.transaction(claim_and_make)
 
 
-async def _kept(db: Database, mine: dict[str, Any], asked: str) -> Answer:
+async def _find_response(db: Transaction, mine: dict[str, Any], digest: str) -> StoredResponse:
     row: IdempotencyKeyRow | None = await db.fetch_one(_FIND, mine)
-    if row is None or row.answer is None:  # swept, or given up, this very moment
+    if row is None or row.answer is None:  # removed at this very moment
         raise KeyInUse
-    if row.fingerprint != asked:
+    if row.fingerprint != digest:
         raise KeyReused
     content, headers = json.loads(row.answer)
-    return Answer(content.encode(), headers)
+    return StoredResponse(content.encode(), headers)
 
 
-def _packed(answer: Answer) -> str:
-    return json.dumps([answer.content.decode(), answer.headers])
+def _pack(response: StoredResponse) -> str:
+    return json.dumps([response.content.decode(), response.headers])
 
 
 async def keep_sweeping(db: Database, clock: Callable[[], datetime]) -> None:
     """Remove expired keys, now and every hour."""
     while True:
         try:
-            while await db.execute(_SWEEP, {"expired": clock() - KEPT, "at_most": SWEPT_AT_ONCE}):
+            while await db.execute(_SWEEP, {"expired": clock() - LIFETIME, "at_most": MAX_SWEPT_ROWS}):
                 pass
         except Unavailable as unavailable:
             log.warning("old idempotency keys are not removed: %s", unavailable.__cause__)

@@ -13,7 +13,7 @@ from sqlalchemy import Executable, bindparam, delete, insert, select, update
 from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contract.problems import KeyInUse
-from persistence.database import Database
+from persistence.database import Database, Transaction
 from persistence.tables import idempotency_keys, tasks
 
 AT_ONCE = 1000  # tasks in a transaction: some 40 ms, for which another write waits
@@ -65,7 +65,7 @@ def _row(number: int) -> dict[str, Any]:
 async def begin(db: Database, owner: str, file: str, now: datetime) -> int | None:
     """Begin an import. Return how many tasks an interrupted import of `file` has stored, None without one.
 
-    Raise ConstraintViolated when `owner` has no row in users.
+    Raise OwnerMissing if `owner` has no row in users.
     """
     if await db.execute(_BEGIN, {"owner": owner, "id": _key(file), "now": now}):
         return None
@@ -82,7 +82,7 @@ async def store(
     after = before + len(rows)
     count = {"owner": owner, "id": _key(file), "before": str(before), "after": str(after), "now": now}
 
-    async def together(transaction: Database) -> None:
+    async def store_and_count(transaction: Transaction) -> None:
         if not await transaction.execute(_COUNT_UP, count):
             if await _count_stored(transaction, owner, file) == after:
                 return  # committed, and the answer was lost
@@ -90,7 +90,7 @@ async def store(
         for start in range(0, len(rows), ROWS):
             await _insert(transaction, owner, rows[start : start + ROWS])
 
-    await db.transaction(together)
+    await db.transaction(store_and_count)
 
 
 async def forget(db: Database, owner: str, file: str) -> None:
@@ -98,12 +98,12 @@ async def forget(db: Database, owner: str, file: str) -> None:
     await db.execute(_FORGET, {"owner": owner, "id": _key(file)})
 
 
-async def _count_stored(db: Database, owner: str, file: str) -> int | None:
+async def _count_stored(db: Transaction, owner: str, file: str) -> int | None:
     row = await db.fetch_one(_STORED, {"owner": owner, "id": _key(file)})
     return None if row is None else int(row.answer)
 
 
-async def _insert(db: Database, owner: str, rows: Sequence[NewTask]) -> None:
+async def _insert(db: Transaction, owner: str, rows: Sequence[NewTask]) -> None:
     values: dict[str, Any] = {"owner": owner}
     for number, row in enumerate(rows):
         values |= {f"{name}_{number}": value for name, value in row._asdict().items()}

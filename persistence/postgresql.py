@@ -12,7 +12,7 @@ from psycopg.conninfo import make_conninfo
 from sqlalchemy import Dialect, make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
-from persistence.failures import Disconnected
+from persistence.errors import Disconnected
 from persistence.postgresql_pool import Connection, Pool
 from persistence.statements import Compiled, Parameters, Row, Run
 

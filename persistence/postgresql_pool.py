@@ -14,7 +14,7 @@ from prometheus_client import Counter, Gauge
 from psycopg import AsyncConnection
 from psycopg.pq import TransactionStatus
 
-from persistence.failures import Disconnected
+from persistence.errors import Disconnected
 
 # https://www.postgresql.org/docs/current/libpq-connect.html; seconds, tcp_user_timeout in ms
 CONNECT: dict[str, Any] = {

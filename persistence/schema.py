@@ -13,7 +13,7 @@ from sqlalchemy import Engine, NullPool, Select, column, create_engine, event, s
 from contract.problems import Unavailable
 from persistence import postgresql_pool, sqlite, sqlite_file
 from persistence.database import Database, Target
-from persistence.failures import Incompatible, NotMigrated, translated
+from persistence.errors import Incompatible, NotMigrated, translate_errors
 
 log = logging.getLogger("todo.schema")
 
@@ -119,7 +119,7 @@ def _upgrade(target: Target) -> str:
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
     engine = _engine(target)
-    with translated(), engine.begin() as connection:
+    with translate_errors(), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # Released with the transaction, so that it works through a pooler. SQLite: BEGIN IMMEDIATE.
             connection.execute(text("SET LOCAL lock_timeout = '3s'"))

@@ -7,7 +7,7 @@ from datetime import datetime
 from sqlalchemy import insert, select
 
 from persistence.database import Database
-from persistence.failures import ConstraintViolated
+from persistence.errors import ConstraintViolated
 from persistence.tables import SigningKeyRow, signing_keys
 
 _ALL = select(signing_keys).order_by(signing_keys.c.number.desc())

@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from persistence import sqlite_file
-from persistence.failures import is_busy, is_of_the_file
+from persistence.errors import is_busy, is_of_the_file
 from persistence.statements import Compiled, Parameters, Row, Run
 
 QUEUE_S, PATIENCE_MS = 1.5, 3000  # for the writes before, and for a lock: an answer comes within 5 s

@@ -49,7 +49,7 @@ async def get(
 ) -> Page:
     """Return a page of `owner`'s tasks. By default times are newest first, and titles A to Z.
 
-    Raise InvalidRequest for a cursor of another list.
+    Raise InvalidCursor.
     """
     order = order or ("asc" if sort == "title" else "desc")
     identity = ListIdentity(owner, status, sort, order)

@@ -1,29 +1,27 @@
 """Statements on tasks. Each names the owner: a missing task and another user's task are the same error."""
 
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
     Boolean,
     Executable,
-    Text,
     and_,
     bindparam,
     case,
-    cast,
     delete,
     func,
     insert,
-    literal,
     not_,
-    or_,
     select,
     update,
 )
 
 from contract.problems import NotFound, StaleVersion
-from persistence.database import Database
+from persistence import idempotency, users
+from persistence.database import Database, Transaction
+from persistence.idempotency import StoredResponse
 from persistence.tables import TaskRow, tasks
 
 _MINE = and_(tasks.c.user_id == bindparam("owner"), tasks.c.id == bindparam("task_id"))
@@ -33,12 +31,9 @@ _TOUCHED = {
     "updated_at": case((tasks.c.updated_at > _NOW, tasks.c.updated_at), else_=_NOW),
     "version": tasks.c.version + 1,
 }
-# The versions that may be changed, as ",3,4,"; null for any. A parameter cannot be a list on both databases.
-_VERSIONS = bindparam("versions", type_=Text)
-_EXPECTED = and_(
-    _MINE,
-    or_(_VERSIONS.is_(None), _VERSIONS.like(literal("%,") + cast(tasks.c.version, Text) + literal(",%"))),
-)
+# The version that may be changed; null for any.
+_VERSION = bindparam("version", type_=tasks.c.version.type)
+_EXPECTED = and_(_MINE, tasks.c.version == func.coalesce(_VERSION, tasks.c.version))
 
 _INSERT = (
     insert(tasks)
@@ -87,12 +82,42 @@ _DELETE = delete(tasks).where(_EXPECTED).returning(tasks.c.id)
 
 
 async def create(
-    db: Database, owner: str, *, title: str, description: str | None, completed: bool, now: datetime
-) -> TaskRow:
-    """Create a task of `owner`. Raise ConstraintViolated if `owner` has no row in users."""
-    values = {"owner": owner, "title": title, "description": description, "completed": completed, "now": now}
+    db: Database,
+    owner: str,
+    fields: Mapping[str, Any],
+    *,
+    key: str | None,
+    render: Callable[[TaskRow], StoredResponse],
+    may_insert_owner: bool,
+    now: datetime,
+) -> StoredResponse:
+    """Create a task from `fields` (title, description, completed) and return the response to it.
+
+    With an Idempotency-Key, a retry creates nothing and gets the response to the first request. Raise
+    KeyInUse, KeyReused, and UnknownUser if `owner` has no row in users and may not get one.
+    """
+
+    async def make(db: Transaction) -> StoredResponse:
+        return render(await _insert(db, owner, fields, now))
+
+    async def run() -> StoredResponse:
+        if key is None:
+            return await make(db)
+        return await idempotency.run_once(db, owner, make, key=key, body=fields, now=now)
+
+    return await users.run_for_owner(db, owner, run, may_insert=may_insert_owner, now=now)
+
+
+async def _insert(db: Transaction, owner: str, fields: Mapping[str, Any], now: datetime) -> TaskRow:
+    values = {
+        "owner": owner,
+        "title": fields["title"],
+        "description": fields.get("description"),
+        "completed": fields.get("completed", False),
+        "now": now,
+    }
     row: TaskRow | None = await db.fetch_one(_INSERT, values)
-    assert row is not None  # INSERT ... RETURNING gives its row
+    assert row is not None  # INSERT ... RETURNING returns its row
     return row
 
 
@@ -115,7 +140,7 @@ async def update_fields(
     owner: str,
     task_id: int,
     *,
-    versions: Set[str] | None,
+    versions: Set[int] | None,
     changes: Mapping[str, Any],
     now: datetime,
 ) -> TaskRow:
@@ -138,7 +163,7 @@ async def complete(
     owner: str,
     task_id: int,
     *,
-    versions: Set[str] | None,
+    versions: Set[int] | None,
     completed: bool | None,
     now: datetime,
 ) -> TaskRow:
@@ -150,7 +175,7 @@ async def complete(
     return await _change(db, owner, task_id, _COMPLETE, versions, values)
 
 
-async def remove(db: Database, owner: str, task_id: int, *, versions: Set[str] | None) -> None:
+async def remove(db: Database, owner: str, task_id: int, *, versions: Set[int] | None) -> None:
     """Delete one task of `owner`. Raise NotFound and StaleVersion."""
     await _change(db, owner, task_id, _DELETE, versions, {})
 
@@ -160,14 +185,27 @@ async def _change(
     owner: str,
     task_id: int,
     statement: Executable,
-    versions: Set[str] | None,
+    versions: Set[int] | None,
     values: Mapping[str, Any],
 ) -> TaskRow:
     """Run `statement`, which compares the version itself, and return its row."""
-    expected = None if versions is None else f",{','.join(versions)},"
-    parameters = {"owner": owner, "task_id": task_id, "versions": expected, **values}
+    version = await _choose(db, owner, task_id, versions)
+    parameters = {"owner": owner, "task_id": task_id, "version": version, **values}
     row: TaskRow | None = await db.fetch_one(statement, parameters)
     if row is None:
         await get(db, owner, task_id)  # raises NotFound
         raise StaleVersion
     return row
+
+
+async def _choose(db: Database, owner: str, task_id: int, versions: Set[int] | None) -> int | None:
+    """Return the version that the task must have to be changed, None for any.
+
+    One version needs no read. Of several, the current one is chosen. Raise NotFound and StaleVersion.
+    """
+    if versions is None or len(versions) == 1:
+        return next(iter(versions)) if versions else None
+    row = await get(db, owner, task_id)
+    if row.version not in versions:
+        raise StaleVersion
+    return row.version

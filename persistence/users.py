@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, delete, insert, or_, select, text
 
-from contract.problems import EmailTaken, InvalidToken
+from contract.problems import EmailTaken, UnknownUser
 from persistence.database import Database
-from persistence.failures import ConstraintViolated
+from persistence.errors import ConstraintViolated, OwnerMissing
 from persistence.tables import UserRow, users
 
 T = TypeVar("T")
@@ -66,25 +66,23 @@ async def remove(db: Database, owner: str) -> None:
     await db.execute(_REMOVE, {"owner": owner})
 
 
-async def provisioned(
-    db: Database, owner: str, make: Callable[[], Awaitable[T]], *, is_allowed: bool, now: datetime
+async def run_for_owner(
+    db: Database, owner: str, run: Callable[[], Awaitable[T]], *, may_insert: bool, now: datetime
 ) -> T:
-    """Run `make`. If the user's row is missing, insert it and run `make` again.
+    """Run `run`. If the row of `owner` is missing, insert it and run `run` again.
 
-    A row is inserted only for users of an outside issuer (`is_allowed`), which makes only the first write
-    slower. Raise InvalidToken if the account has been removed.
+    A row is inserted only for users of an outside issuer (`may_insert`), which makes only the first write
+    slower. Raise UnknownUser if no row may be inserted.
     """
     try:
-        return await make()
-    except ConstraintViolated as violated:
-        if not violated.name.endswith("_user_id_fkey"):
-            raise
-    # Where the issuer keeps its users in this very table, the user is gone too.
-    if not is_allowed or not await are_kept_here(db):
-        raise InvalidToken
+        return await run()
+    except OwnerMissing:
+        # If the issuer keeps its users in this very table, the user has been removed.
+        if not may_insert or not await are_kept_here(db):
+            raise UnknownUser from None
     with suppress(ConstraintViolated):
         await db.execute(_PROVISION, {"id": owner, "now": now})
-    return await make()
+    return await run()
 
 
 async def are_kept_here(db: Database) -> bool:

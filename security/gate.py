@@ -13,7 +13,7 @@ from connexion.utils import get_function_from_name
 
 from contract.problems import Forbidden, InvalidToken, TooManyRequests, Unauthenticated
 from contract.request import Headers, Request
-from security.limits import Limits
+from security.rate_limits import RateLimits
 
 Hook = Callable[[str, Request], Awaitable[dict[str, Any]]]
 
@@ -27,10 +27,10 @@ class UnsecuredOwnerError(Exception):
 
 
 class Gate:
-    """The gate of one operation. Without `limits` it has no rate limit."""
+    """The gate of one operation. Without `rate_limits` it has no rate limit."""
 
-    def __init__(self, operation: AbstractOperation, limits: Limits | None) -> None:
-        self._limits = limits
+    def __init__(self, operation: AbstractOperation, rate_limits: RateLimits | None) -> None:
+        self._rate_limits = rate_limits
         self._limit = _limit(operation)
         self._hook = _hook(operation)
         if self._hook is None and "{user_id}" in operation.path:
@@ -48,9 +48,9 @@ class Gate:
             user = request.record.user = claims["sub"]
             if request.path_arguments.get("user_id", user) != user:
                 raise Forbidden
-        if self._limits is not None and self._limit is not None:
+        if self._rate_limits is not None and self._limit is not None:
             key = ("user", user) if user else ("address", address(request.scope.get("client")))
-            await self._limits.hit(self._limit, *key)
+            await self._rate_limits.hit(self._limit, *key)
 
 
 def bearer_token(headers: Headers) -> str:

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import text
 
 from cli import checks
-from cli.failures import Failure
+from cli.errors import CommandError
 from settings import Settings
 from tests.support.command_line import call_todo
 from tests.support.databases import on_sqlite
@@ -24,7 +24,7 @@ ISSUER = {"JWT_ISSUER": "http://localhost:3000", "JWT_AUDIENCE": "http://localho
 
 
 def run_check(check: Any, **settings: str) -> str:
-    """Return what one check prints. Raise Failure when something is wrong."""
+    """Return what one check prints. Raise CommandError when something is wrong."""
     return str(asyncio.run(check(Settings.from_environment(settings))))
 
 
@@ -58,7 +58,7 @@ def test_everything_wrong_is_reported_at_once_without_a_secret(tmp_path: Path):
 
 
 def test_database_file_that_cannot_be_written_is_wrong(tmp_path: Path):
-    with pytest.raises(Failure, match="missing does not exist"):
+    with pytest.raises(CommandError, match="missing does not exist"):
         run_check(checks._database, DATABASE_URL=f"sqlite:///{tmp_path / 'missing' / 'todo.db'}")
 
 
@@ -78,7 +78,7 @@ def test_state_of_the_schema_is_reported(new_database: Callable[[], str], tmp_pa
     with engine.connect() as connection:
         connection.execute(text("UPDATE todo_schema_version SET version_num = '0002'"))
         assert "0002" in run_check(checks._database, DATABASE_URL=url)
-        with pytest.raises(Failure, match="0002, and RUN_MIGRATIONS is off"):
+        with pytest.raises(CommandError, match="0002, and RUN_MIGRATIONS is off"):
             run_check(checks._database, DATABASE_URL=url, RUN_MIGRATIONS="off")
         connection.execute(text("UPDATE todo_schema_version SET version_num = '9999'"))
         assert "newer than" in run_check(checks._database, DATABASE_URL=url)
@@ -90,8 +90,8 @@ KEY_SETS = [
         {"keys": [public_jwk("EdDSA-1"), public_jwk("ES256-1"), {"kty": "oct", "kid": CANARY}]},
         "2 at JWKS_URL",
     ),
-    ({"keys": []}, "no key there"),
-    ({"keys": [public_jwk("RS256-short")]}, "no key there"),
+    ({"keys": []}, "no key can verify"),
+    ({"keys": [public_jwk("RS256-short")]}, "no key can verify"),
     ([CANARY], "not a key set"),
 ]
 
@@ -109,5 +109,5 @@ def test_usable_keys_of_the_issuer_are_counted():
 def check_keys(url: str) -> str:
     try:
         return run_check(checks._keys, JWKS_URL=url, **ISSUER)
-    except Failure as failure:
+    except CommandError as failure:
         return str(failure)

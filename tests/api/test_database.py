@@ -10,10 +10,10 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, func, insert, inspect, select, text
 
 from contract.problems import KeyReused
-from persistence import idempotency, removals, schema, tables, task_pages, tasks, users
+from persistence import removals, schema, tables, task_pages, tasks, users
 from persistence.database import Database
-from persistence.idempotency import Answer
-from persistence.tables import metadata
+from persistence.idempotency import StoredResponse
+from persistence.tables import TaskRow, metadata
 from persistence.tables import tasks as task_table
 from persistence.tables import users as user_table
 from tests.support.databases import migrate, on_sqlite, run_on
@@ -147,12 +147,25 @@ def test_sqlite_syncs_every_commit_and_checks_foreign_keys_on_both_connections(u
 # The statements.
 
 
+async def create(
+    database: Database, owner: str, *, title: str = "x", key: str | None = None
+) -> StoredResponse:
+    """Create a task; the content of the response is its id."""
+
+    def render(row: TaskRow) -> StoredResponse:
+        return StoredResponse(str(row.id).encode(), {})
+
+    return await tasks.create(
+        database, owner, {"title": title}, key=key, render=render, may_insert_owner=False, now=NOON
+    )
+
+
 def test_updated_at_does_not_go_back_when_the_clock_does(url: str):
     async def change(database: Database) -> list[datetime]:
         await users.create(database, "ada", email="ada@example.com", password_hash="x", now=NOON)
-        new = await tasks.create(database, "ada", title="x", description=None, completed=False, now=NOON)
-        update = partial(tasks.update_fields, database, "ada", new.id, versions=None)
-        complete = partial(tasks.complete, database, "ada", new.id, versions=None)
+        task_id = int((await create(database, "ada")).content)
+        update = partial(tasks.update_fields, database, "ada", task_id, versions=None)
+        complete = partial(tasks.complete, database, "ada", task_id, versions=None)
         rows = [
             await update(changes={"title": "y"}, now=NOON - HOUR),
             await complete(completed=None, now=NOON - HOUR),
@@ -169,20 +182,16 @@ def test_updated_at_does_not_go_back_when_the_clock_does(url: str):
 
 
 def test_removal_of_one_users_tasks_and_keys_keeps_those_of_another(url: str):
-    async def make(_: Database) -> Answer:
-        return Answer(b"the first response", {})
-
     async def remove(database: Database) -> None:
         for owner in ("eve", "bob"):
             await users.create(database, owner, email=f"{owner}@example.com", password_hash="x", now=NOON)
-            await tasks.create(database, owner, title="x", description=None, completed=False, now=NOON)
-            await idempotency.once(database, owner, make, key="one", body="sent", now=NOON)
+            await create(database, owner, key="one")
         for expected in (1, 0):
             assert await removals.remove_tasks(database, "eve") == expected
             assert await removals.remove_keys(database, "eve") == expected
         assert await tasks.count(database, "bob") == 1
         with pytest.raises(KeyReused):
-            await idempotency.once(database, "bob", make, key="one", body="another", now=NOON)
+            await create(database, "bob", title="another", key="one")
 
     run_on(url, remove)
 

@@ -123,7 +123,7 @@ def stored(new_database: Callable[[], str]) -> Iterator[Stored]:
 
 
 def test_one_sweep_removes_every_expired_key_and_no_other(stored: Stored, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(idempotency, "SWEPT_AT_ONCE", 5)
+    monkeypatch.setattr(idempotency, "MAX_SWEPT_ROWS", 5)
     url, read_keys = stored
     assert sweep(url, lambda: NOON, until=lambda: read_keys() == [{*YOUNG}] * 2)
 

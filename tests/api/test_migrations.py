@@ -8,7 +8,7 @@ import httpx
 import pytest
 from sqlalchemy import Connection, inspect, text
 
-from persistence.failures import NotMigrated
+from persistence.errors import NotMigrated
 from tests.support.command_line import call_todo
 from tests.support.databases import list_revisions, run_on, upgrade_to
 from tests.support.server import eventually, open_engine, run_server, wait_until_live

@@ -16,7 +16,7 @@ import pytest
 
 from benchmarks import compare, in_process, load
 from benchmarks.data import request
-from benchmarks.measure import Bench, Cell, Failure
+from benchmarks.measure import Bench, Cell, CommandError
 from benchmarks.systems import OURS, OURS_ON_SQLITE, PEERS
 from tests.support.postgresql import find_binaries
 
@@ -63,5 +63,5 @@ def broken() -> Iterator[Any]:
 
 
 def test_an_answer_that_is_not_2xx_fails_the_run(broken: Any) -> None:
-    with load.client() as client, pytest.raises(Failure, match="503"):
+    with load.client() as client, pytest.raises(CommandError, match="503"):
         Bench(client, {"broken": broken}).measure(Cell("broken", "get", 1), [request("GET", "/")], 0.1)

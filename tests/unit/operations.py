@@ -35,7 +35,7 @@ _ROUTES = Routes(
     Specification.load(document()),
     resolver=RelativeResolver("handlers"),
     body_limits=BodyLimits(max_bytes=65_536, timeout_s=10),
-    make_gate=lambda operation: Gate(operation, limits=None),
+    make_gate=lambda operation: Gate(operation, rate_limits=None),
 )
 
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import pytest
 
 from cli import lines
-from cli.failures import Failure
+from cli.errors import CommandError
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
@@ -44,7 +44,7 @@ def check(content: bytes) -> lines.Checked:
     ids=lambda part: str(part)[:40],
 )
 def test_wrong_line_is_named_by_its_number_and_place_and_not_shown(line: bytes, error: str):
-    with pytest.raises(Failure) as raised:
+    with pytest.raises(CommandError) as raised:
         check(b'{"type": "user"}\n{"title": "good"}\n' + line + b"\n")
     assert str(raised.value) == f"line 3{error}"
 

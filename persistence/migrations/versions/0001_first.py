@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import String, inspect
 
-from persistence.failures import Incompatible
+from persistence.errors import Incompatible
 
 revision = "0001"
 down_revision = None

@@ -17,11 +17,14 @@ from contract.problems import TooManyRequests
 log = logging.getLogger("todo.limits")
 
 MEMORY = "memory"
-SHARED_S = 0.5  # how long the shared counts may keep a request waiting
-RETRY_S = 2  # between two tries to reach them, while they are away
-SWEEP_S = 10
+SHARED_TIMEOUT_S = 0.5
+RETRY_S = 2  # between two attempts to reach the shared counts while they are away
+SWEEP_INTERVAL_S = 10
 
-_REFUSALS = Counter("todo_rate_limit_refusals", "Requests refused by a rate limit.", ("limit",))
+Key = tuple[str, ...]
+"""The name of the limit, then who is counted: `("api", "user", "ada")`."""
+
+_REJECTIONS = Counter("todo_rate_limit_refusals", "Requests rejected by a rate limit.", ("limit",))
 _AWAY = Gauge(
     "todo_rate_limit_storage_away",
     "1 while some process cannot reach the shared counts, and counts for itself.",
@@ -29,61 +32,34 @@ _AWAY = Gauge(
 )
 
 
-class Counts(Storage):
-    """The counts of this process.
+class Windows:
+    """The counts of this process. A window begins with its first request.
 
-    The library's own visits every key at each hit: 76 µs with 1000 users, 1600 µs with 20,000.
+    The library's own storage visits every key at each hit: 76 µs with 1000 users, 1600 µs with 20,000.
     """
 
-    base_exceptions = ValueError
-
     def __init__(self) -> None:
-        super().__init__()
-        self._counts: dict[str, int] = {}
-        self._ends: dict[str, float] = {}
+        self._counts: dict[Key, int] = {}
+        self._ends: dict[Key, float] = {}
         self._next_sweep = 0.0
 
-    async def incr(self, key: str, expiry: int, amount: int = 1) -> int:
-        """Add `amount` and return the count. The first call begins a window of `expiry` seconds."""
+    def hit(self, rate: RateLimitItem, key: Key) -> float | None:
+        """Count one request. Return when the window ends (Unix time) if the limit is exhausted."""
         now = time.time()
         if now >= self._next_sweep:
             self._sweep(now)
         if self._ends.get(key, 0) <= now:
-            self._counts[key], self._ends[key] = 0, now + expiry
-        self._counts[key] += amount
-        return self._counts[key]
+            self._counts[key], self._ends[key] = 0, now + rate.get_expiry()
+        self._counts[key] += 1
+        return self._ends[key] if self._counts[key] > rate.amount else None
 
     def _sweep(self, now: float) -> None:
-        self._next_sweep = now + SWEEP_S
+        self._next_sweep = now + SWEEP_INTERVAL_S
         for key in [key for key, end in self._ends.items() if end <= now]:
             del self._counts[key], self._ends[key]
 
-    async def get(self, key: str) -> int:
-        """Return the count of a window that has not ended, otherwise 0."""
-        return self._counts[key] if self._ends.get(key, 0) > time.time() else 0
 
-    async def get_expiry(self, key: str) -> float:
-        """Return when the window ends (Unix time)."""
-        return self._ends.get(key, time.time())
-
-    async def check(self) -> bool:
-        """Return that the storage is available."""
-        return True
-
-    async def reset(self) -> int:
-        """Remove all counts, and return how many there were."""
-        forgotten = len(self._counts)
-        self._counts.clear()
-        self._ends.clear()
-        return forgotten
-
-    async def clear(self, key: str) -> None:
-        """Remove one count."""
-        self._counts.pop(key, None)
-        self._ends.pop(key, None)
-
-
-class Limits:
+class RateLimits:
     """Counts requests for each limit, in this process or, in a Redis, for all servers.
 
     A rate is `10/minute` or `5/2 seconds`; its window begins with the first request. While the Redis is
@@ -93,18 +69,21 @@ class Limits:
     def __init__(self, rates: Mapping[str, str], storage: str) -> None:
         self._rates = {name: parse(rate) for name, rate in rates.items()}
         for name in rates:
-            _REFUSALS.labels(name)  # 0 is a figure, too
-        self._own = FixedWindowRateLimiter(Counts())
+            _REJECTIONS.labels(name)  # so that the metric exists before the first rejection
+        self._own = Windows()
         self._shared = None if storage == MEMORY else FixedWindowRateLimiter(_redis(storage))
         self._is_away = False
         self._next_try = 0.0
 
-    async def hit(self, name: str, *whose: str) -> None:
-        """Count one request for the limit `name` of `whose`. Raise TooManyRequests."""
+    async def hit(self, name: str, *counted: str) -> None:
+        """Count one request of a user, an account or an address for the limit `name`.
+
+        Raise TooManyRequests.
+        """
         rate = self._rates[name]
-        ends_at = await self._used_up_until(rate, name, *whose)
+        ends_at = await self._hit(rate, (name, *counted))
         if ends_at is not None:
-            _REFUSALS.labels(name).inc()
+            _REJECTIONS.labels(name).inc()
             window_s = rate.get_expiry()
             wait_s = math.ceil(ends_at + 0.5 - time.time())  # 0.5: Redis rounds to whole seconds
             wait_s = min(max(wait_s, 1), window_s)
@@ -113,24 +92,26 @@ class Limits:
     async def check_storage(self) -> None:
         """Raise StorageError, TimeoutError or OSError if the shared counts cannot be read."""
         if self._shared is not None:
-            async with asyncio.timeout(SHARED_S):
+            async with asyncio.timeout(SHARED_TIMEOUT_S):
                 await self._shared.storage.get("check")
 
-    async def _used_up_until(self, rate: RateLimitItem, *key: str) -> float | None:
+    async def _hit(self, rate: RateLimitItem, key: Key) -> float | None:
         if self._shared is not None and time.monotonic() >= self._next_try:
             try:
-                return await self._hit_shared(self._shared, rate, *key)
+                return await self._hit_shared(self._shared, rate, key)
             except (StorageError, TimeoutError, OSError) as error:
                 self._note_away(error)
-        return await _hit(self._own, rate, *key)
+        return self._own.hit(rate, key)
 
     async def _hit_shared(
-        self, limiter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str
+        self, limiter: FixedWindowRateLimiter, rate: RateLimitItem, key: Key
     ) -> float | None:
+        """Count the request in the Redis. Return when the window ends if the limit is exhausted."""
         if self._is_away:
             self._next_try = time.monotonic() + RETRY_S  # one request tries, the others do not wait for it
-        async with asyncio.timeout(SHARED_S):
-            ends_at = await _hit(limiter, rate, *key)
+        async with asyncio.timeout(SHARED_TIMEOUT_S):
+            is_allowed = await limiter.hit(rate, *key)
+            ends_at = None if is_allowed else (await limiter.get_window_stats(rate, *key)).reset_time
         if self._is_away:
             self._is_away, self._next_try = False, 0.0
             _AWAY.set(0)
@@ -147,13 +128,6 @@ class Limits:
             )
 
 
-async def _hit(limiter: FixedWindowRateLimiter, rate: RateLimitItem, *key: str) -> float | None:
-    """Return when the window ends (Unix time) if the limit is exhausted."""
-    if await limiter.hit(rate, *key):
-        return None
-    return (await limiter.get_window_stats(rate, *key)).reset_time
-
-
 def _redis(url: str) -> Storage:
     # 55 ms and 7 MB that a server without one does not need.
     from limits.aio.storage import RedisStorage  # noqa: PLC0415
@@ -166,6 +140,6 @@ def _redis(url: str) -> Storage:
         implementation="redispy",
         key_prefix="todo",
         retry=Retry(NoBackoff(), 0),  # type: ignore[arg-type]
-        socket_timeout=SHARED_S,
-        socket_connect_timeout=SHARED_S,
+        socket_timeout=SHARED_TIMEOUT_S,
+        socket_connect_timeout=SHARED_TIMEOUT_S,
     )

@@ -46,6 +46,10 @@ class ConstraintViolated(Exception):
         self.name = name
 
 
+class OwnerMissing(ConstraintViolated):
+    """A row refers to a user that has no row in users."""
+
+
 class NotMigrated(Unavailable):
     """A table or a column is missing."""
 
@@ -65,12 +69,13 @@ class Incompatible(Exception):
 
 
 @contextmanager
-def translated() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raise ConstraintViolated and Unavailable instead of the drivers' errors."""
     try:
         yield
     except (psycopg.IntegrityError, sqlite3.IntegrityError) as error:
-        raise ConstraintViolated(_constraint(error)) from None
+        name = _constraint(error)
+        raise (OwnerMissing if name.endswith("_user_id_fkey") else ConstraintViolated)(name) from None
     except TimeoutError as error:
         raise Unavailable("The database does not answer. Try again in a moment.") from error
     except (psycopg.Error, sqlite3.Error, DBAPIError) as error:
