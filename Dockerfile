@@ -16,7 +16,7 @@ RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin
  && install --directory --owner todo --group todo /data
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
-COPY app.py settings.py ./
+COPY app.py setting_parsers.py settings.py ./
 COPY openapi/todo.yaml openapi/
 COPY cli/ cli/
 COPY contract/ contract/

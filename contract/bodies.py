@@ -60,7 +60,7 @@ def check_headers(headers: Headers, limits: BodyLimits) -> None:
         raise UnsupportedMediaType
     for value in headers.get(b"content-length", ()):
         if int(value) > limits.max_bytes:  # digits: the server has made sure
-            raise _too_large(limits.max_bytes)
+            raise TooLarge(limits.max_bytes)
 
 
 def _check_type(headers: Headers) -> None:
@@ -85,10 +85,6 @@ async def _collect(receive: Receive, limit: int) -> bytes:
         chunks.append(message.get("body", b""))
         size += len(chunks[-1])
         if size > limit:
-            raise _too_large(limit)
+            raise TooLarge(limit)
         more = message.get("more_body", False)
     return b"".join(chunks)
-
-
-def _too_large(limit: int) -> TooLarge:
-    return TooLarge(f"The body may be at most {limit} bytes.")

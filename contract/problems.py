@@ -109,10 +109,16 @@ class PreflightRefused(Problem):
 
 
 class NotFound(Problem):
-    """No such route, or no such task of this user."""
+    """No such route."""
 
     status, code, title = 404, "not-found", "Not found"
     detail = "There is nothing here. GET /openapi.json lists every path."
+
+
+class TaskNotFound(NotFound):
+    """No such task of this user."""
+
+    detail = "There is no such task."
 
 
 class OutsideIssuer(Problem):
@@ -164,6 +170,9 @@ class TooLarge(Problem):
 
     status, code, title = 413, "too-large", "The body is too large"
 
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The body may be at most {max_bytes} bytes.")
+
 
 class UriTooLong(Problem):
     """A query that is longer than any that the contract allows (RFC 9110 15.5.15)."""
@@ -183,6 +192,19 @@ class WeakPassword(Problem):
     """A password that satisfies the schema but is too common or too long."""
 
     status, code, title = 422, "weak-password", "Choose another password"
+
+
+class CommonPassword(WeakPassword):
+    """A password that attackers try first."""
+
+    detail = "This password is among the most commonly used ones."
+
+
+class LongPassword(WeakPassword):
+    """A password of which bcrypt would ignore the end."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"The password may be at most {max_bytes} bytes of UTF-8.")
 
 
 class KeyReused(Problem):

@@ -18,7 +18,7 @@ from sqlalchemy import (
     update,
 )
 
-from contract.problems import NotFound, StaleVersion
+from contract.problems import StaleVersion, TaskNotFound
 from persistence import idempotency, users
 from persistence.database import Database, Transaction
 from persistence.idempotency import StoredResponse
@@ -122,10 +122,10 @@ async def _insert(db: Transaction, owner: str, fields: Mapping[str, Any], now: d
 
 
 async def get(db: Database, owner: str, task_id: int) -> TaskRow:
-    """Return one task of `owner`. Raise NotFound."""
+    """Return one task of `owner`. Raise TaskNotFound."""
     row: TaskRow | None = await db.fetch_one(_GET, {"owner": owner, "task_id": task_id})
     if row is None:
-        raise NotFound("There is no such task.")
+        raise TaskNotFound
     return row
 
 
@@ -146,7 +146,7 @@ async def update_fields(
 ) -> TaskRow:
     """Change title, description and completed as `changes` contains them, and return the task.
 
-    Raise NotFound, and StaleVersion if its version is not one of `versions` (None: any version).
+    Raise TaskNotFound, and StaleVersion if its version is not one of `versions` (None: any version).
     """
     values = {
         "new_title": changes.get("title"),
@@ -169,14 +169,14 @@ async def complete(
 ) -> TaskRow:
     """Set `completed`, or toggle it if it is None, in one statement, and return the task.
 
-    Raise NotFound and StaleVersion.
+    Raise TaskNotFound and StaleVersion.
     """
     values = {"new_completed": completed, "now": now}
     return await _change(db, owner, task_id, _COMPLETE, versions, values)
 
 
 async def remove(db: Database, owner: str, task_id: int, *, versions: Set[int] | None) -> None:
-    """Delete one task of `owner`. Raise NotFound and StaleVersion."""
+    """Delete one task of `owner`. Raise TaskNotFound and StaleVersion."""
     await _change(db, owner, task_id, _DELETE, versions, {})
 
 
@@ -193,7 +193,7 @@ async def _change(
     parameters = {"owner": owner, "task_id": task_id, "version": version, **values}
     row: TaskRow | None = await db.fetch_one(statement, parameters)
     if row is None:
-        await get(db, owner, task_id)  # raises NotFound
+        await get(db, owner, task_id)  # raises TaskNotFound
         raise StaleVersion
     return row
 
@@ -201,7 +201,7 @@ async def _change(
 async def _choose(db: Database, owner: str, task_id: int, versions: Set[int] | None) -> int | None:
     """Return the version that the task must have to be changed, None for any.
 
-    One version needs no read. Of several, the current one is chosen. Raise NotFound and StaleVersion.
+    One version needs no read. Of several, the current one is chosen. Raise TaskNotFound and StaleVersion.
     """
     if versions is None or len(versions) == 1:
         return next(iter(versions)) if versions else None

@@ -10,7 +10,7 @@ from typing import TypeVar
 import bcrypt
 from prometheus_client import Counter, Gauge
 
-from contract.problems import Unavailable, WeakPassword, WrongCredentials
+from contract.problems import CommonPassword, LongPassword, Unavailable, WrongCredentials
 
 T = TypeVar("T")
 
@@ -40,12 +40,12 @@ class Passwords:
         self._no_account = self._threads.submit(_hash, os.urandom(16).hex().encode())
 
     async def hash(self, password: str) -> str:
-        """Return the bcrypt hash. Raise WeakPassword, and Unavailable if too many wait."""
+        """Return the bcrypt hash. Raise LongPassword, CommonPassword, and Unavailable if too many wait."""
         encoded = password.encode()
         if len(encoded) > MAX_BYTES:
-            raise WeakPassword(f"The password may be at most {MAX_BYTES} bytes of UTF-8.")
+            raise LongPassword(MAX_BYTES)
         if password.lower() in _common_passwords():
-            raise WeakPassword("This password is among the most commonly used ones.")
+            raise CommonPassword
         return (await self._run(partial(_hash, encoded))).decode()
 
     async def check(self, password: str, password_hash: str | None) -> None:

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from contract import strict_json
 from contract.problems import InvalidRequest, InvalidToken
+from contract.schemas import document as contract
 
 MAX_TOKEN_BYTES = 16 * 1024  # Better Auth puts the whole user row into it
 MAX_LIFETIME_S = 366 * 24 * 3600  # no issuer means a token for longer; it catches exp in milliseconds
@@ -24,7 +25,7 @@ REMEMBERED_S, MAX_REMEMBERED = 30, 4096  # verified tokens; about 2 KiB each
 # Header members that change what is signed or where the key comes from (RFC 7515 4.1, RFC 7797).
 _FOREIGN_MEMBERS = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
 _TYPES = frozenset({"JWT", "at+jwt"})  # not better-auth.session-cache+jwt, signed with the same keys
-_USER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~@|:-]{0,127}")  # the contract's UserId
+_USER_ID = re.compile(contract()["components"]["schemas"]["UserId"]["pattern"])
 
 KeyFinder = Callable[[str | None], Awaitable[jwt.PyJWK | None]]
 """The key with this `kid`, or None. It may raise Unavailable: not knowing is no reason for a 401."""

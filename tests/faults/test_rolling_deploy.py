@@ -45,7 +45,7 @@ WARNING = "the schema is newer than this server"
 def later_version(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The folder of this program with one more migration."""
     folder = tmp_path_factory.mktemp("later")
-    for name in (*PROGRAM, "settings.py"):
+    for name in (*PROGRAM, "setting_parsers.py", "settings.py"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
     (folder / "persistence/migrations/versions/0004_added.py").write_text(MIGRATION)

@@ -20,7 +20,7 @@ from tests.support import programs
 from tests.support.server import ROOT, Server, run_server
 
 COPIED = (
-    *("app.py", "settings.py", "openapi/todo.yaml"),
+    *("app.py", "setting_parsers.py", "settings.py", "openapi/todo.yaml"),
     *("cli", "contract", "handlers", "observability", "persistence", "security", "server"),
 )
 LINES = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
