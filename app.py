@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-# Connexion imports Starlette's test client, which complains of its own HTTP library.
+# Connexion imports Starlette's test client, which warns of its own HTTP library.
 warnings.filterwarnings("ignore", message="Using `httpx` with `starlette.testclient`")
 
 import httpx
@@ -17,7 +17,7 @@ from connexion import AsyncApp
 from connexion.middleware.lifespan import LifespanMiddleware
 from connexion.resolver import RelativeResolver
 
-from contract import docs, schemas
+from contract import docs, validation
 from contract.bodies import BodyLimits
 from contract.cors import Cors
 from contract.edge import EdgeMiddleware
@@ -36,7 +36,7 @@ from settings import Settings
 if TYPE_CHECKING:
     from observability.spans import Tracing
 
-FIRST_TRY_S = 5  # how long the start waits for the database before it serves without
+DATABASE_WAIT_S = 5  # then the server starts without a database, and is not ready
 
 
 def utc_now() -> datetime:
@@ -45,12 +45,12 @@ def utc_now() -> datetime:
 
 
 def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -> AsyncApp:
-    """Return the ASGI app. It connects to nothing before its startup."""
-    document = schemas.document()
-    metrics.build(document["info"]["version"])
-    tracing = _tracing(settings, document)
+    """Return the ASGI app. It connects to nothing until its startup."""
+    document = validation.load_contract()
+    metrics.set_version(document["info"]["version"])
+    tracing = _create_tracing(settings, document)
     database = Database(settings.database_url, around=tracing.around_statement if tracing else None)
-    rate_limits = _rate_limits(settings)
+    rate_limits = _create_rate_limits(settings)
     services = Services(
         database=database,
         rate_limits=rate_limits,
@@ -62,7 +62,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     app = AsyncApp(
         __name__,
         lifespan=partial(
-            _lifespan, services, verifier_for(settings, services.issuer), tracing, settings.run_migrations
+            _lifespan, services, create_verifier(settings, services.issuer), tracing, settings.run_migrations
         ),
         middlewares=[
             partial(EdgeMiddleware, cors_rules=Cors(settings.cors_origins, document), tracing=tracing),
@@ -80,8 +80,8 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     return app
 
 
-def _rate_limits(settings: Settings) -> RateLimits | None:
-    """Return the rate limits that the contract names, None if they are off."""
+def _create_rate_limits(settings: Settings) -> RateLimits | None:
+    """Return the rate limits that the contract names. None if rate limiting is off."""
     if not settings.rate_limit:
         return None
     rates = {
@@ -92,8 +92,8 @@ def _rate_limits(settings: Settings) -> RateLimits | None:
     return RateLimits(rates, settings.rate_limit_storage)
 
 
-def _tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing | None":
-    """Return the tracing, None without a collector: its packages are an extra."""
+def _create_tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing | None":
+    """Return the tracing. None if no collector is set: the packages are optional."""
     if settings.otel_exporter_otlp_endpoint is None:
         return None
     from observability import spans  # noqa: PLC0415
@@ -101,8 +101,8 @@ def _tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing | None
     return spans.Tracing(settings.otel_exporter_otlp_endpoint, document)
 
 
-def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
-    """Return the verifier for tokens of the one issuer that the settings name."""
+def create_verifier(settings: Settings, issuer: Issuer | None) -> Verifier:
+    """Return the verifier for tokens of the issuer in the settings."""
     if issuer is not None:
         return Verifier(
             algorithms=frozenset({"EdDSA"}),
@@ -122,12 +122,12 @@ def verifier_for(settings: Settings, issuer: Issuer | None) -> Verifier:
 async def _lifespan(
     services: Services, verifier: Verifier, tracing: "Tracing | None", may_migrate: bool, _app: Any
 ) -> AsyncIterator[dict[str, Any]]:
-    """Migrate, serve and close. A database that is away delays startup by FIRST_TRY_S at most."""
+    """Migrate, serve and close. An unreachable database delays startup by DATABASE_WAIT_S at most."""
     upgrading = asyncio.create_task(schema.prepare(services.database, may_migrate=may_migrate))
     sweeping = asyncio.create_task(_sweep_after(upgrading, services))
     if services.issuer is not None:
         services.passwords.prepare()
-    await asyncio.wait({upgrading}, timeout=FIRST_TRY_S)
+    await asyncio.wait({upgrading}, timeout=DATABASE_WAIT_S)
     yield {"services": services, "verifier": verifier}
     upgrading.cancel()
     sweeping.cancel()
@@ -138,14 +138,14 @@ async def _lifespan(
 
 async def _sweep_after(upgrading: asyncio.Task[None], services: Services) -> None:
     await asyncio.wait({upgrading})
-    await idempotency.keep_sweeping(services.database, services.clock)
+    await idempotency.sweep_forever(services.database, services.clock)
 
 
 async def check_assembly(settings: Settings) -> None:
-    """Assemble the app and send it one request, which needs no database.
+    """Assemble the app and send one request that needs no database.
 
-    Raise what Connexion raises for an operation without a handler, TypeError for a handler whose arguments
-    are not the contract's, and the errors of security/gate.py.
+    Raise Connexion's ResolverError if an operation has no handler, TypeError if the arguments of a handler
+    differ from the contract, and the errors of security/gate.py.
     """
     transport = httpx.ASGITransport(create_app(settings))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:

@@ -69,7 +69,7 @@ class Settings:
         Raise SettingsError that names every wrong setting. An empty value means not set.
         """
         if environ is None:
-            environ = _file() | dict(os.environ)
+            environ = _read_file() | dict(os.environ)
         hints = get_type_hints(cls, include_extras=True)
         given = {name: text for name in hints if (text := environ.get(name.upper(), "").strip())}
         values: dict[str, Any] = {}
@@ -80,37 +80,37 @@ class Settings:
                 values[name] = parse(text)
             except ValueError as error:
                 wrong.append(f"{name.upper()} {error}")
-        wrong += _contradictions(given.keys())
+        wrong += _find_contradictions(given.keys())
         if wrong:
             raise SettingsError("\n".join(wrong))
-        values.setdefault("public_url", _default_public_url(values))
+        values.setdefault("public_url", _create_public_url(values))
         return cls(**values)
 
 
-def source(field: str) -> str:
+def find_source(field: str) -> str:
     """Return where the value comes from: environment, .env or default."""
-    for place, values in (("environment", os.environ), (".env", _file())):
+    for place, values in (("environment", os.environ), (".env", _read_file())):
         if (text := values.get(field.upper())) is not None:
             return place if text.strip() else "default"
     return "default"
 
 
-def _file() -> dict[str, str]:
+def _read_file() -> dict[str, str]:
     """Return the variables in .env of the working folder."""
     return {name: value for name, value in dotenv_values(Path(".env")).items() if value is not None}
 
 
-def hand_down(name: str, value: str) -> None:
+def set_for_children(name: str, value: str) -> None:
     """Set a variable of the environment for the processes that this one starts."""
     os.environ[name] = value
 
 
-def _default_public_url(values: Mapping[str, Any]) -> str:
+def _create_public_url(values: Mapping[str, Any]) -> str:
     host = values.get("host", Settings.host)
     return f"http://{f'[{host}]' if ':' in host else host}:{values.get('port', Settings.port)}"
 
 
-def _contradictions(given: Set[str]) -> list[str]:
+def _find_contradictions(given: Set[str]) -> list[str]:
     """Return the contradictions between settings: exactly one issuer may sign the tokens."""
     claims = ("JWT_ISSUER", "JWT_AUDIENCE")
     if {"jwks_url", "better_auth_secret"} <= given:

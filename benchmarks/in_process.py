@@ -19,9 +19,9 @@ from connexion import AsyncApp, context
 from connexion.resolver import RelativeResolver
 from connexion.utils import get_function_from_name
 
-from app import create_app, verifier_for
+from app import create_app, create_verifier
 from contract.request import current_request
-from contract.schemas import CONTRACT
+from contract.validation import CONTRACT_FILE
 from observability import logs
 from settings import Settings
 
@@ -70,7 +70,7 @@ def as_it_comes() -> Any:
         return typed
 
     app = AsyncApp("benchmark")
-    app.add_api(CONTRACT, resolver=RelativeResolver("handlers", find), strict_validation=True)
+    app.add_api(CONTRACT_FILE, resolver=RelativeResolver("handlers", find), strict_validation=True)
     return app
 
 
@@ -110,7 +110,7 @@ async def main() -> None:
     ours, theirs = create_app(settings), as_it_comes()
     services: Any = SimpleNamespace(database=StillDatabase(), issuer=None)
     trusting = {"services": services, "verifier": Trust()}
-    checking = trusting | {"verifier": verifier_for(settings, None)}
+    checking = trusting | {"verifier": create_verifier(settings, None)}
     systems: dict[str, Callable[[], Awaitable[float]]] = {
         "Connexion as it comes": lambda: microseconds(theirs, trusting),
         "as assembled here": lambda: microseconds(ours, trusting),

@@ -48,7 +48,7 @@ def cases() -> list[Case]:
 def published_by(algorithm: str, private_key: Any) -> KeyFinder:
     """Finds the public key as a key set gives it."""
     public = get_default_algorithms()[algorithm].to_jwk(private_key.public_key(), as_dict=True)
-    keys = jwk.parse(json.dumps({"keys": [public | {"alg": algorithm, "kid": "1"}]}).encode())
+    keys = jwk.parse_key_set(json.dumps({"keys": [public | {"alg": algorithm, "kid": "1"}]}).encode())
 
     async def find(kid: str | None) -> jwt.PyJWK | None:
         return keys.get(kid or "")

@@ -3,7 +3,9 @@
 import os
 import signal
 
-if __name__ == "__main__":  # the imports below take up to a second, and process 1 ignores SIGTERM by default
+if (
+    __name__ == "__main__"
+):  # the imports take up to 1 s, and process 1 of a container ignores SIGTERM by default
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
 
 import logging
@@ -13,13 +15,13 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import NoReturn
 
-from cli.arguments import parser
+from cli.arguments import create_parser
 from cli.errors import CommandError
 from contract.problems import Problem, Unavailable
 from settings import Settings, SettingsError
 
 ROOT = Path(__file__).parent.parent
-INTERRUPTED, CLOSED_PIPE = 130, 141  # as if by SIGINT and SIGPIPE: what a shell makes of them
+INTERRUPTED, CLOSED_PIPE = 130, 141  # 128 + the number of SIGINT or SIGPIPE, as in a shell
 
 
 def main() -> None:
@@ -32,7 +34,7 @@ def main() -> None:
             _run()
         finally:
             sys.stdout.flush()
-    except BrokenPipeError:  # whoever reads it has had enough
+    except BrokenPipeError:  # the reader has closed the pipe
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(CLOSED_PIPE)
     except KeyboardInterrupt:
@@ -41,33 +43,33 @@ def main() -> None:
 
 def _run() -> None:
     """Run the command. Print an error in one line, without values."""
-    arguments = parser().parse_args()
-    logging.getLogger().addHandler(logging.NullHandler())  # serve and migrate have logs, the others say it
+    arguments = create_parser().parse_args()
+    logging.getLogger().addHandler(logging.NullHandler())  # only serve and migrate configure logging
     try:
-        settings = _settings()
+        settings = _read_settings()
         resolve_name(arguments.command)(settings, arguments)
     except CommandError as error:
-        _end(str(error), error.status)
+        _exit(str(error), error.status)
     except Unavailable:
-        _end("DATABASE_URL: the database cannot be reached, or is busy; `todo check-config` says more")
+        _exit("DATABASE_URL: the database cannot be reached, or is busy; `todo check-config` says more")
     except Problem as problem:
-        _end(problem.detail)
+        _exit(problem.detail)
     except BrokenPipeError:
         raise
     except OSError as error:
-        _end(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
+        _exit(f"{error.filename or 'the system'}: {error.strerror or type(error).__name__}")
     except Exception as error:
-        _end(_where(error))
+        _exit(_describe_error(error))
 
 
-def _settings() -> Settings:
-    """Raise CommandError that names every setting which is wrong."""
-    # 0.4 s that nobody needs who asks for help.
-    from persistence.database import parse  # noqa: PLC0415
+def _read_settings() -> Settings:
+    """Read the settings. Raise CommandError that names every wrong setting."""
+    # Imported late: it takes 0.4 s, which `--help` does not need.
+    from persistence.database import parse_url  # noqa: PLC0415
 
     try:
         settings = Settings.from_environment()
-        parse(settings.database_url)
+        parse_url(settings.database_url)
     except SettingsError as error:
         raise CommandError("\n  ".join(("these settings are wrong:", *str(error).splitlines()))) from None
     except ValueError as error:
@@ -75,19 +77,19 @@ def _settings() -> Settings:
     return settings
 
 
-def _where(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     """Describe an unexpected error: its type, and the last line of this program in its traceback."""
-    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own(frame.filename)]
+    frames = [frame for frame in traceback.extract_tb(error.__traceback__) if _is_own_file(frame.filename)]
     place = f"{Path(frames[-1].filename).relative_to(ROOT)}:{frames[-1].lineno}"
-    return f"a fault of this program: {type(error).__name__} at {place}"
+    return f"an error of this program: {type(error).__name__} at {place}"
 
 
-def _is_own(file: str) -> bool:
+def _is_own_file(file: str) -> bool:
     return Path(file).is_relative_to(ROOT) and ".venv" not in Path(file).parts
 
 
-def _end(why: str, status: int = 1) -> NoReturn:
-    print(f"todo: {why}", file=sys.stderr)  # noqa: T201 - what a command line is for
+def _exit(why: str, status: int = 1) -> NoReturn:
+    print(f"todo: {why}", file=sys.stderr)  # noqa: T201
     sys.exit(status)
 
 

@@ -1,7 +1,7 @@
 """The arguments of the command line, and the text of `--help`.
 
-A command names its function, which is imported only when it runs, because the server's libraries take half a
-second.
+A command names its function as text. The function is imported when the command runs, because the libraries of
+the server take 0.5 s to import.
 """
 
 import argparse
@@ -12,8 +12,8 @@ ENDINGS = "Exit status: 0, 1 if the command failed, 2 if it was called wrongly, 
 USER = "the user's id, or the email of an account of this server"
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the parser. Its `command` is `module:function`, for a call with settings and arguments."""
+def create_parser() -> argparse.ArgumentParser:
+    """Return the parser. It sets `command` to the `module:function` to call with settings and arguments."""
     root = argparse.ArgumentParser(
         prog="todo",
         description="A multi-user todo backend, contract first. Settings come from the environment and from "
@@ -21,16 +21,16 @@ def parser() -> argparse.ArgumentParser:
         epilog=f"{ENDINGS} `todo COMMAND --help` describes a command.",
     )
     commands = root.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    _command(commands, "serve", "cli.serving:run", "serve the API")
-    _command(commands, "migrate", "cli.database:migrate", "bring the database to the newest schema")
-    _check_config(commands)
-    _user(commands)
-    _export(commands)
-    _import(commands)
+    _add_command(commands, "serve", "cli.serve:run", "serve the API")
+    _add_command(commands, "migrate", "cli.migrate:run", "bring the database to the newest schema")
+    _add_check_config(commands)
+    _add_user(commands)
+    _add_export(commands)
+    _add_import(commands)
     return root
 
 
-def _command(
+def _add_command(
     commands: Any, name: str, function: str, summary: str, description: str = ""
 ) -> argparse.ArgumentParser:
     made: argparse.ArgumentParser = commands.add_parser(
@@ -40,7 +40,7 @@ def _command(
     return made
 
 
-def _text(argument: str) -> str:
+def _parse_text(argument: str) -> str:
     try:
         argument.encode()
     except UnicodeEncodeError:
@@ -48,11 +48,11 @@ def _text(argument: str) -> str:
     return argument
 
 
-def _check_config(commands: Any) -> None:
-    _command(
+def _add_check_config(commands: Any) -> None:
+    _add_command(
         commands,
         "check-config",
-        "cli.checks:run",
+        "cli.check_config:run",
         "show the settings and check that they work",
         "Show each setting and where it comes from, without secrets, and check the contract, the"
         " database, the issuer's keys, Redis and the port. Change nothing. Exit with status 1 if a"
@@ -60,62 +60,62 @@ def _check_config(commands: Any) -> None:
     )
 
 
-def _user(commands: Any) -> None:
+def _add_user(commands: Any) -> None:
     user = commands.add_parser("user", help="add or remove a user", description="Add or remove a user.")
     actions = user.add_subparsers(required=True, metavar="ACTION", title="actions")
-    add = _command(
+    add = _add_command(
         actions,
         "add",
-        "cli.people:add",
+        "cli.user:add",
         "create an account",
         "Create an account by the rules of the sign-up, and print its id. Ask for the password twice,"
         " or read one line if standard input is not a terminal. Only for a server with its own"
         " accounts.",
     )
-    add.add_argument("email", type=_text, metavar="EMAIL", help="the email of the account")
-    remove = _command(
+    add.add_argument("email", type=_parse_text, metavar="EMAIL", help="the email of the account")
+    remove = _add_command(
         actions,
         "remove",
-        "cli.people:remove",
+        "cli.user:remove",
         "remove a user with all data",
         "Remove the stored responses, the tasks and the account of a user. The server may run"
         " meanwhile, and an interrupted removal can be repeated. Tokens stay valid until they expire:"
         " a user of an outside issuer returns, without tasks, with their next write. A row in another"
         " program's table users is not removed.",
     )
-    remove.add_argument("user", type=_text, metavar="USER", help=USER)
+    remove.add_argument("user", type=_parse_text, metavar="USER", help=USER)
     remove.add_argument("--yes", action="store_true", help="do not ask (required without a terminal)")
 
 
-def _export(commands: Any) -> None:
-    export = _command(
+def _add_export(commands: Any) -> None:
+    export = _add_command(
         commands,
         "export",
-        "cli.exports:run",
+        "cli.export:run",
         "write a user's data as JSON Lines",
         "Write a user's data as JSON Lines: the user, then a line for each task as the API returns"
         " it, oldest first. A task that exists during the whole export is written exactly once, as it"
         " was before or after a change.",
     )
-    export.add_argument("user", type=_text, metavar="USER", help=USER)
+    export.add_argument("user", type=_parse_text, metavar="USER", help=USER)
     export.add_argument(
         "--output", type=Path, metavar="FILE", help="instead of standard output; only its owner can read it"
     )
     export.add_argument("--force", action="store_true", help="overwrite FILE")
 
 
-def _import(commands: Any) -> None:
-    importing = _command(
+def _add_import(commands: Any) -> None:
+    importing = _add_command(
         commands,
         "import",
-        "cli.imports:run",
+        "cli.import_:run",
         "store tasks from JSON Lines",
         "Store tasks from lines as `todo export` writes them: title and, if present, description,"
         " completed, created_at and updated_at. Other members are ignored, and ids are new. All lines"
         " are checked first: one bad line, and nothing is stored. An interrupted import continues when"
         " the same file is imported again within a day.",
     )
-    importing.add_argument("user", type=_text, metavar="USER", help=USER)
+    importing.add_argument("user", type=_parse_text, metavar="USER", help=USER)
     importing.add_argument("file", type=Path, nargs="?", metavar="FILE", help="instead of standard input")
     importing.add_argument(
         "--add", action="store_true", help="even if the user has tasks already (before USER)"

@@ -10,24 +10,26 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def taking_turns(work: Awaitable[T]) -> T:
-    """Return what `work` returns, after a pause as long as it took.
+async def run_with_pause(work: Awaitable[T]) -> T:
+    """Return what `work` returns, after a pause as long as `work` took.
 
-    SQLite has no queue for its lock: without the pause a server might never acquire it.
+    SQLite has no queue for its lock. Without the pause a server might never acquire the lock.
     """
-    began = time.monotonic()
-    given = await work
-    await asyncio.sleep(time.monotonic() - began)
-    return given
+    started = time.monotonic()
+    result = await work
+    await asyncio.sleep(time.monotonic() - started)
+    return result
 
 
 @contextmanager
-def bar(what: str, total: int | None, *, is_wanted: bool = True) -> Iterator[Callable[[int], object]]:
+def show_progress(
+    what: str, total: int | None, *, is_wanted: bool = True
+) -> Iterator[Callable[[int], object]]:
     """Show a progress bar on standard error if it is a terminal. Yield the function that advances it."""
     if not is_wanted or not sys.stderr.isatty():
         yield lambda _count: None
         return
-    # 60 ms that a command without a bar does not need.
+    # Imported late: it takes 60 ms, which a command without a bar does not need.
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 

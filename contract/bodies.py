@@ -11,10 +11,10 @@ from starlette.types import Receive
 from contract import strict_json
 from contract.problems import MalformedJson, RequestTimeout, TooLarge, UnsupportedMediaType, Violation
 from contract.request import Headers, Request
-from contract.schemas import Validator
+from contract.validation import Validator
 
 JSON = "application/json"
-# RFC 8259 defines no parameter; charset=utf-8 is common and says what holds anyway.
+# RFC 8259 defines no parameter. charset=utf-8 is common and changes nothing.
 _JSON_UTF8 = re.compile(rb'application/json[ \t]*(?:;[ \t]*charset=("?)utf-?8\1[ \t]*)?', re.IGNORECASE)
 
 
@@ -48,7 +48,7 @@ class JsonBody:
             return None, [{"in": "body", "pointer": "", "keyword": "required"}] if self._required else []
         _check_type(request.headers)
         value = strict_json.loads(raw)
-        return value, self._validator.violations(value)
+        return value, self._validator.find_violations(value)
 
 
 def check_headers(headers: Headers, limits: BodyLimits) -> None:
@@ -59,7 +59,7 @@ def check_headers(headers: Headers, limits: BodyLimits) -> None:
     if any(value.strip().lower() != b"identity" for value in headers.get(b"content-encoding", ())):
         raise UnsupportedMediaType
     for value in headers.get(b"content-length", ()):
-        if int(value) > limits.max_bytes:  # digits: the server has made sure
+        if int(value) > limits.max_bytes:  # the HTTP parser accepts digits only
             raise TooLarge(limits.max_bytes)
 
 

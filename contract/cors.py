@@ -29,12 +29,12 @@ class Cors:
             allow_origins=origins,
             allow_credentials=True,
             allow_methods=_METHODS,
-            allow_headers=sorted(_REQUEST_HEADERS | _parameter_headers(document)),
-            expose_headers=sorted(set(_response_headers(document)) - _HIDDEN_HEADERS),
+            allow_headers=sorted(_REQUEST_HEADERS | _find_parameter_headers(document)),
+            expose_headers=sorted(set(_find_response_headers(document)) - _HIDDEN_HEADERS),
         )
         # Once, because Starlette would parse the headers of every response.
-        self._without_origin = _raw({"Vary": "Origin"})
-        self._for_others = _raw({"Vary": "Origin"} | self._rules.simple_headers)
+        self._without_origin = _to_raw({"Vary": "Origin"})
+        self._for_others = _to_raw({"Vary": "Origin"} | self._rules.simple_headers)
         self._by_origin = {
             origin.encode(): [*self._for_others, (b"access-control-allow-origin", origin.encode())]
             for origin in origins
@@ -62,19 +62,19 @@ def is_preflight(request: Request) -> bool:
     )
 
 
-def _parameter_headers(document: Mapping[str, Any]) -> set[str]:
+def _find_parameter_headers(document: Mapping[str, Any]) -> set[str]:
     parameters = document["components"]["parameters"].values()
     return {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
 
 
-def _response_headers(node: Any) -> Iterator[str]:
+def _find_response_headers(node: Any) -> Iterator[str]:
     """Yield the names of all headers that a response of the contract may have."""
     if isinstance(node, Mapping):
         for name, value in node.items():
             if name == "headers":
                 yield from value
-            yield from _response_headers(value)
+            yield from _find_response_headers(value)
 
 
-def _raw(headers: Mapping[str, str]) -> RawHeaders:
+def _to_raw(headers: Mapping[str, str]) -> RawHeaders:
     return [(name.lower().encode(), value.encode("latin-1")) for name, value in headers.items()]

@@ -14,20 +14,20 @@ from contract.problems import NotFound
 
 PATH = "/docs"
 OPTIONS = SwaggerUIOptions(
-    serve_spec=False,  # Connexion's would validate the contract anew for each reader
+    serve_spec=False,  # Connexion's would validate the contract again for each request
     spec_path="/openapi.json",
     swagger_ui_path=PATH,
     swagger_ui_config={
         "url": "/openapi.json",
         "deepLinking": True,
-        "defaultModelsExpandDepth": 0,  # the schemas, folded: each operation shows its own
+        "defaultModelsExpandDepth": 0,  # collapsed: each operation shows its own schema
         "displayRequestDuration": True,
         "persistAuthorization": True,
         "tryItOutEnabled": True,
     },
 )
 _FILES = Path(__file__).parent / "page"
-# Connexion's page has its script inside, is named "Swagger UI" and takes a phone for a wide screen.
+# Connexion's page has an inline script, the title "Swagger UI" and no viewport for phones.
 _OWN_FILES = {
     "/": _FILES / "index.html",
     "/index.html": _FILES / "index.html",
@@ -35,7 +35,7 @@ _OWN_FILES = {
     "/docs.css": _FILES / "docs.css",
 }
 
-# Swagger UI draws its icons from data URLs; everything else comes from here, and goes nowhere else.
+# Swagger UI draws its icons from data URLs. Everything else comes from this server.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self';"
     " base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -48,26 +48,26 @@ class DocsMiddleware(SwaggerUIMiddleware):
     def add_api(self, *args: Any, **kwargs: Any) -> None:
         """Add our files before Connexion's, so that the router finds ours first."""
         for name, file in _OWN_FILES.items():
-            self.router.add_route(PATH + name, _serving(file), methods=["GET"])
+            self.router.add_route(PATH + name, _serve_file(file), methods=["GET"])
         super().add_api(*args, **kwargs)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a page or a file of Swagger UI. Raise NotFound for any other path."""
-        await super().__call__(scope, receive, _with_policy(send))
+        await super().__call__(scope, receive, _add_policy(send))
 
     async def default_fn(self, _scope: Scope, _receive: Receive, _send: Send) -> None:
         """Raise NotFound, instead of passing the request on."""
         raise NotFound
 
 
-def _serving(file: Path) -> Callable[[Request], Awaitable[FileResponse]]:
+def _serve_file(file: Path) -> Callable[[Request], Awaitable[FileResponse]]:
     async def serve(_request: Request) -> FileResponse:
         return FileResponse(file)
 
     return serve
 
 
-def _with_policy(send: Send) -> Send:
+def _add_policy(send: Send) -> Send:
     async def send_with_policy(message: Message) -> None:
         if message["type"] == "http.response.start":
             message["headers"] += [(b"content-security-policy", _POLICY.encode())]

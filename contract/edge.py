@@ -20,8 +20,8 @@ _NOSNIFF = (b"x-content-type-options", b"nosniff")
 class EdgeMiddleware(SpecMiddleware):
     """Identify, check, route and log each request, and turn each exception into one response.
 
-    It replaces Connexion's middlewares for errors, routing, security, parameters and validation. Those repeat
-    values in responses and logs, and do for each request what can be done once.
+    It replaces Connexion's middlewares for errors, routing, security, parameters and validation, which repeat
+    values in responses and logs, and repeat work of the startup for each request.
     """
 
     def __init__(self, app: ASGIApp, *, cors_rules: cors.Cors, tracing: "Tracing | None") -> None:

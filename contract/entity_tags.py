@@ -7,12 +7,12 @@ _TAG = re.compile(r'(W/)?"([!#-~]*)"')
 _VERSION = re.compile("[1-9][0-9]{0,17}")  # below 2**63, the most that the database stores
 
 
-def of_version(version: int) -> str:
+def format_version(version: int) -> str:
     """Return the strong entity tag of `version`."""
     return f'"{version}"'
 
 
-def versions_named(if_match: str | None) -> Set[int] | None:
+def parse_if_match(if_match: str | None) -> Set[int] | None:
     """Return the versions that If-Match accepts, None if it accepts every version.
 
     Weak tags and tags of other servers match no version, by strong comparison (RFC 9110 13.1.1).
@@ -22,7 +22,7 @@ def versions_named(if_match: str | None) -> Set[int] | None:
     return {int(opaque) for weak, opaque in _TAG.findall(if_match) if not weak and _VERSION.fullmatch(opaque)}
 
 
-def is_named(version: int, if_none_match: str | None) -> bool:
+def is_current(version: int, if_none_match: str | None) -> bool:
     """Return whether If-None-Match names `version`, by weak comparison (RFC 9110 13.1.2)."""
     if if_none_match is None:
         return False

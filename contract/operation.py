@@ -9,7 +9,7 @@ from starlette.types import Send
 
 from contract import strict_json
 from contract.bodies import BodyLimits, JsonBody, check_headers
-from contract.parameters import HeaderParameters, PathParameters, QueryParameters, argument_name
+from contract.parameters import HeaderParameters, PathParameters, QueryParameters, to_argument_name
 from contract.problems import InvalidRequest
 from contract.request import Request, current_request
 
@@ -49,7 +49,7 @@ class Operation:
         self._limits = body_limits
         self._body = JsonBody(operation.request_body, body_limits) if operation.request_body else None
         self._handler: Handler = operation.function
-        self._media_types = _media_types(operation)
+        self._media_types = _find_media_types(operation)
         self._fixed_headers = _PRIVATE if operation.security else []
         _check_signature(operation)
 
@@ -100,7 +100,7 @@ def _serialize(body: Any) -> bytes:
     return strict_json.dumps([*body] if isinstance(body, Iterator) else body)
 
 
-def _media_types(operation: AbstractOperation) -> dict[int, bytes]:
+def _find_media_types(operation: AbstractOperation) -> dict[int, bytes]:
     """Return the media type of each status with a body: text with `charset=utf-8`, JSON without."""
     return {
         int(status): media_type.encode() + (b"; charset=utf-8" if media_type.startswith("text/") else b"")
@@ -111,7 +111,7 @@ def _media_types(operation: AbstractOperation) -> dict[int, bytes]:
 
 def _check_signature(operation: AbstractOperation) -> None:
     given = {p["name"] for p in operation.parameters if p["in"] in {"path", "query"}}
-    given |= {argument_name(p["name"]) for p in operation.parameters if p["in"] == "header"}
+    given |= {to_argument_name(p["name"]) for p in operation.parameters if p["in"] == "header"}
     given |= {"body"} if operation.request_body else set()
     taken = set(inspect.signature(operation.function).parameters)
     if given != taken:

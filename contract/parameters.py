@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl
 
 from contract.problems import NotFound, Violation
 from contract.request import Headers
-from contract.schemas import Schema, Validator
+from contract.validation import Schema, Validator
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 
@@ -19,7 +19,7 @@ class QueryParameters:
         declared = {p["name"]: p for p in parameters if p["in"] == "query"}
         self._integers = {name for name, p in declared.items() if p["schema"]["type"] == "integer"}
         self.defaults = {name: p["schema"].get("default") for name, p in declared.items()}
-        self._validator = Validator(_closed_object(declared), "query")
+        self._validator = Validator(_create_closed_object(declared), "query")
 
     def parse(self, query_string: bytes) -> tuple[dict[str, Any], list[Violation]]:
         """Return every declared parameter (its default or None if absent) and the violations."""
@@ -28,17 +28,19 @@ class QueryParameters:
         try:
             pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:
-            return {}, [_violation("", "encoding")]
-        given = {name: self._typed(name, text) for name, text in pairs}
-        violations = self._validator.violations(given)
+            return {}, [_create_violation("", "encoding")]
+        given = {name: self._convert(name, text) for name, text in pairs}
+        violations = self._validator.find_violations(given)
         if len(given) != len(pairs):
             names = [name for name, _ in pairs]
             violations += [
-                _violation(f"/{name}", "uniqueItems") for name in self.defaults if names.count(name) > 1
+                _create_violation(f"/{name}", "uniqueItems")
+                for name in self.defaults
+                if names.count(name) > 1
             ]
         return {**self.defaults, **given}, violations
 
-    def _typed(self, name: str, text: str) -> Any:
+    def _convert(self, name: str, text: str) -> Any:
         """Return the integer in `text`, or `text` itself, which then violates its type."""
         return int(text) if name in self._integers and _INTEGER.fullmatch(text) else text
 
@@ -49,8 +51,8 @@ class HeaderParameters:
     def __init__(self, parameters: Iterable[Mapping[str, Any]]) -> None:
         declared = {p["name"]: p for p in parameters if p["in"] == "header"}
         self._names = {name.lower().encode(): name for name in declared}
-        self._absent = dict.fromkeys(map(argument_name, declared))
-        self._validator = Validator(_closed_object(declared), "header")
+        self._absent = dict.fromkeys(map(to_argument_name, declared))
+        self._validator = Validator(_create_closed_object(declared), "header")
 
     def parse(self, headers: Headers) -> tuple[dict[str, Any], list[Violation]]:
         """Return every declared header by its argument's name (None if absent) and the violations.
@@ -64,11 +66,11 @@ class HeaderParameters:
         }
         if not given:
             return self._absent, []
-        values = {argument_name(name): value for name, value in given.items()}
-        return {**self._absent, **values}, self._validator.violations(given)
+        values = {to_argument_name(name): value for name, value in given.items()}
+        return {**self._absent, **values}, self._validator.find_violations(given)
 
 
-def argument_name(parameter_name: str) -> str:
+def to_argument_name(parameter_name: str) -> str:
     """Return the name of the handler's argument: `if_match` for `If-Match`."""
     return parameter_name.lower().replace("-", "_")
 
@@ -78,23 +80,23 @@ class PathParameters:
 
     def __init__(self, parameters: Iterable[Mapping[str, Any]]) -> None:
         declared = {p["name"]: p for p in parameters if p["in"] == "path"}
-        self._validator = Validator(_closed_object(declared), "path")
+        self._validator = Validator(_create_closed_object(declared), "path")
 
     def check(self, values: Mapping[str, Any]) -> None:
         """Raise NotFound if a value violates its schema."""
-        if self._validator.violations(values):
+        if self._validator.find_violations(values):
             raise NotFound
 
 
-def _closed_object(declared: Mapping[str, Mapping[str, Any]]) -> Schema:
+def _create_closed_object(declared: Mapping[str, Mapping[str, Any]]) -> Schema:
     schema: Schema = {
         "type": "object",
         "properties": {name: p["schema"] for name, p in declared.items()},
         "additionalProperties": False,
     }
     required = [name for name, p in declared.items() if p.get("required")]
-    return schema | ({"required": required} if required else {})  # draft 4 takes no empty list
+    return schema | ({"required": required} if required else {})  # draft 4 does not allow an empty list
 
 
-def _violation(pointer: str, keyword: str) -> Violation:
+def _create_violation(pointer: str, keyword: str) -> Violation:
     return {"in": "query", "pointer": pointer, "keyword": keyword}

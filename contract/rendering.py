@@ -14,7 +14,7 @@ log = logging.getLogger("todo.problems")
 MEDIA_TYPE = "application/problem+json"
 
 
-def problem_json(problem: Problem, request_id: str) -> bytes:
+def render_problem(problem: Problem, request_id: str) -> bytes:
     """Return `problem` as JSON."""
     members: dict[str, object] = {
         "type": f"urn:todo:problem:{problem.code}",
@@ -30,7 +30,7 @@ def problem_json(problem: Problem, request_id: str) -> bytes:
 
 async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
     """Send `problem` as the response."""
-    content = problem_json(problem, request_id)
+    content = render_problem(problem, request_id)
     headers = {
         "Content-Type": MEDIA_TYPE,
         "Content-Length": str(len(content)),

@@ -64,7 +64,7 @@ class Routes(AbstractRoutingAPI):
     ) -> None:
         new = Path({}, operation.path_numbers)
         found = (
-            self._templates.setdefault(_pattern(path, operation.path_numbers), new)
+            self._templates.setdefault(_compile_pattern(path, operation.path_numbers), new)
             if "{" in path
             else self._fixed.setdefault(path, new)
         )
@@ -82,7 +82,7 @@ class Routes(AbstractRoutingAPI):
         raise NotFound
 
 
-def _pattern(path: str, numbers: frozenset[str]) -> re.Pattern[str]:
+def _compile_pattern(path: str, numbers: frozenset[str]) -> re.Pattern[str]:
     pieces = re.split(r"\{([^}]*)\}", path)  # literal, name, literal, ...
     return re.compile(
         "".join(

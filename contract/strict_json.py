@@ -1,4 +1,4 @@
-"""Strict JSON (RFC 8259, I-JSON RFC 7493): what parsers could read differently is rejected."""
+"""Strict JSON (RFC 8259, I-JSON RFC 7493): rejects input that parsers could read differently."""
 
 import json
 import math
@@ -10,11 +10,11 @@ import orjson
 
 from contract.problems import MalformedJson
 
-MAX_DEPTH = 32  # the contract's bodies are one level deep; Python's own limit is the C stack
-MAX_DIGITS = 40  # int64 has 19; beyond a few thousand Python's int() itself refuses
+MAX_DEPTH = 32  # bodies of the contract are one level deep; Python's only limit is the C stack
+MAX_DIGITS = 40  # int64 has 19; Python's int() fails beyond 4300
 
-# Possessive, and with or without its closing quote: a string without an end is passed over once, not once
-# for each quote in it.
+# The quantifier is possessive and the closing quote is optional, so that an unterminated string is scanned
+# once and not once for each quote in it.
 _STRUCTURE = re.compile(rb'"(?:[^"\\]|\\.)*+"?|[\[\]{}]|[0-9]{%d,}' % MAX_DIGITS, re.DOTALL)
 _ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 
@@ -22,9 +22,9 @@ _ESCAPE = re.compile(rb"\\u(?:0000|[dD][89a-fA-F])")
 def loads(raw: bytes) -> Any:
     """Parse `raw`.
 
-    Raise MalformedJson for what is not JSON in UTF-8, and for duplicate members, NaN and infinities,
-    NUL, lone surrogates, nesting over MAX_DEPTH and numbers over MAX_DIGITS: all of them are read
-    differently by different parsers, or break what comes after.
+    Raise MalformedJson if it is not JSON in UTF-8, and for duplicate members, NaN, infinities, NUL, lone
+    surrogates, nesting over MAX_DEPTH and numbers over MAX_DIGITS. Parsers read these differently, or the
+    database cannot store them.
     """
     _check_size(raw)
     try:
@@ -37,7 +37,7 @@ def loads(raw: bytes) -> Any:
 
 
 def dumps(value: Any) -> bytes:
-    """Serialize `value`. Its times must be aware and in UTC, and become RFC 3339."""
+    """Serialize `value`. Datetimes must be aware and in UTC. They become RFC 3339."""
     return orjson.dumps(value, option=orjson.OPT_UTC_Z)
 
 
@@ -53,22 +53,22 @@ def _check_size(raw: bytes) -> None:
 
 
 def _check_text(value: Any) -> None:
-    """Reject NUL and lone surrogates, which only an escape can contain."""
-    for text in _strings(value):
+    """Raise MalformedJson for NUL and lone surrogates, which only escapes can contain."""
+    for text in _iterate_strings(value):
         if "\0" in text or not _is_encodable(text):
             raise MalformedJson
 
 
-def _strings(value: Any) -> Iterator[str]:
+def _iterate_strings(value: Any) -> Iterator[str]:
     """Yield every string in `value`, with the names of members."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, list):
         for item in value:
-            yield from _strings(item)
+            yield from _iterate_strings(item)
     elif isinstance(value, dict):
         yield from value
-        yield from _strings([*value.values()])
+        yield from _iterate_strings([*value.values()])
 
 
 def _is_encodable(text: str) -> bool:
@@ -79,22 +79,24 @@ def _is_encodable(text: str) -> bool:
     return True
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _create_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     members = dict(pairs)
     if len(members) != len(pairs):
         raise ValueError("duplicate member")
     return members
 
 
-def _constant(_name: str) -> NoReturn:
+def _reject_constant(_name: str) -> NoReturn:
     raise ValueError("NaN or infinity")
 
 
-def _number(text: str) -> float:
+def _parse_number(text: str) -> float:
     value = float(text)
     if math.isinf(value):
         raise ValueError("beyond a double")
     return value
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_constant=_constant, parse_float=_number)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_create_object, parse_constant=_reject_constant, parse_float=_parse_number
+)

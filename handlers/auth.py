@@ -1,4 +1,4 @@
-"""The built-in accounts: sign up, log in, and the keys that verify the tokens."""
+"""The built-in accounts: sign-up, login, and the public keys of the tokens."""
 
 import hashlib
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 from contract.operation import Response
 from contract.problems import OutsideIssuer
 from handlers import representations
-from handlers.context import database, issuer, limit, now, services
+from handlers.context import count_request, get_database, get_issuer, get_services, now
 from persistence import users
 from security import accounts
 from security.issuer import LIFETIME, Issuer
@@ -14,41 +14,41 @@ from security.issuer import LIFETIME, Issuer
 
 async def signup(body: dict[str, Any]) -> Response:
     """Create an account."""
-    await _issuer_with_accounts()
+    await _get_issuer_with_accounts()
     row = await accounts.create(
-        database(), services().passwords, email=body["email"], password=body["password"], now=now()
+        get_database(), get_services().passwords, email=body["email"], password=body["password"], now=now()
     )
-    return representations.account(row), 201, {}
+    return representations.to_account(row), 201, {}
 
 
 async def login(body: dict[str, Any]) -> Response:
-    """Exchange credentials for a token. Every failure has the same response and takes one bcrypt.
+    """Exchange credentials for a token. Every wrong login has the same response and takes one bcrypt.
 
-    The gate counts logins by address, and this counts them by account.
+    The gate counts logins by address. This function counts them by account.
     """
-    email = accounts.normalised(body["email"])
-    await limit("login", "account", hashlib.sha256(email.encode()).hexdigest())
-    signer = await _issuer_with_accounts()
-    row = await users.find_by_email(database(), email)
-    await services().passwords.check(body["password"], row.password_hash if row else None)
-    assert row is not None  # check() lets no unknown account through
+    email = accounts.normalize_email(body["email"])
+    await count_request("login", "account", hashlib.sha256(email.encode()).hexdigest())
+    signer = await _get_issuer_with_accounts()
+    row = await users.find_by_email(get_database(), email)
+    await get_services().passwords.check(body["password"], row.password_hash if row else None)
+    assert row is not None  # otherwise check() has raised
     session = {
         "access_token": await signer.token(row.id),
         "token_type": "Bearer",
         "expires_in": int(LIFETIME.total_seconds()),
-        "user": representations.account(row),
+        "user": representations.to_account(row),
     }
     return session, 200, {"Cache-Control": "no-store"}
 
 
 async def jwks() -> Response:
     """Return the public keys, newest first."""
-    return {"keys": await issuer().public_jwks()}, 200, {}
+    return {"keys": await get_issuer().get_public_jwks()}, 200, {}
 
 
-async def _issuer_with_accounts() -> Issuer:
+async def _get_issuer_with_accounts() -> Issuer:
     """Return the built-in issuer. Raise OutsideIssuer if another program has the accounts."""
-    built_in = issuer()
-    if not await users.are_kept_here(database()):
+    built_in = get_issuer()
+    if not await users.is_own_table(get_database()):
         raise OutsideIssuer("The table users here is another program's. Sign up and log in there.")
     return built_in

@@ -1,4 +1,4 @@
-"""Access to the running app for handlers."""
+"""Gives handlers the services of the app."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,29 +25,29 @@ class Services:
     clock: Callable[[], datetime]
 
 
-def services() -> Services:
+def get_services() -> Services:
     """Return the services of the app that serves the current request."""
     return cast(Services, current_request.get().scope["state"]["services"])
 
 
-def database() -> Database:
+def get_database() -> Database:
     """Return the database."""
-    return services().database
+    return get_services().database
 
 
 def now() -> datetime:
     """Return the time in UTC."""
-    return services().clock()
+    return get_services().clock()
 
 
-def issuer() -> Issuer:
+def get_issuer() -> Issuer:
     """Return the built-in issuer. Raise OutsideIssuer if there is none."""
-    if (built_in := services().issuer) is None:
+    if (built_in := get_services().issuer) is None:
         raise OutsideIssuer
     return built_in
 
 
-async def limit(name: str, *counted: str) -> None:
-    """Count the request for a limit beside the gate's. Raise TooManyRequests."""
-    if (limits := services().rate_limits) is not None:
+async def count_request(name: str, *counted: str) -> None:
+    """Count the request for a limit that the gate does not count. Raise TooManyRequests."""
+    if (limits := get_services().rate_limits) is not None:
         await limits.hit(name, *counted)

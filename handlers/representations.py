@@ -5,7 +5,7 @@ from typing import Any
 from persistence.tables import TaskRow, UserRow
 
 
-def task(row: TaskRow) -> dict[str, Any]:
+def to_task(row: TaskRow) -> dict[str, Any]:
     """Return the row as the contract's Task."""
     return {
         "id": row.id,
@@ -18,6 +18,6 @@ def task(row: TaskRow) -> dict[str, Any]:
     }
 
 
-def account(row: UserRow) -> dict[str, Any]:
+def to_account(row: UserRow) -> dict[str, Any]:
     """Return the row as the contract's Account, without the password hash."""
     return {"id": row.id, "email": row.email, "created_at": row.created_at}

@@ -3,8 +3,8 @@
 import asyncio
 
 from contract.operation import Response
-from handlers.context import database, services
-from observability import metrics as figures
+from handlers.context import get_database, get_services
+from observability.metrics import render_metrics
 from persistence import schema
 
 
@@ -15,15 +15,15 @@ async def live() -> Response:
 
 async def ready() -> Response:
     """Return that the database is reachable and has the required schema. Raise Unavailable."""
-    await schema.check(database())
+    await schema.check(get_database())
     return {"status": "ready"}, 200, {"Cache-Control": "no-store"}
 
 
 async def metrics() -> Response:
     """Return the metrics of all workers."""
-    return await asyncio.to_thread(figures.text), 200, {}  # with many workers it takes its time
+    return await asyncio.to_thread(render_metrics), 200, {}  # it reads a file for each worker
 
 
 async def contract() -> Response:
     """Return the contract as JSON."""
-    return services().contract_json, 200, {}
+    return get_services().contract_json, 200, {}

@@ -1,4 +1,4 @@
-"""The tasks of one user. The gate has compared the token with `user_id` before."""
+"""The tasks of one user. The gate has already compared the token with `user_id`."""
 
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -6,7 +6,7 @@ from urllib.parse import quote, urlencode
 from contract import entity_tags, strict_json
 from contract.operation import Response
 from handlers import representations
-from handlers.context import database, now, services
+from handlers.context import get_database, get_services, now
 from persistence import task_pages, tasks
 from persistence.idempotency import StoredResponse
 from persistence.tables import TaskRow
@@ -15,78 +15,85 @@ from persistence.tables import TaskRow
 async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Response:
     """Create a task. With an Idempotency-Key, create one task for any number of retries."""
     created = await tasks.create(
-        database(),
+        get_database(),
         user_id,
         body,
         key=idempotency_key,
-        render=_created,
-        may_insert_owner=services().issuer is None,
+        render=_render_created,
+        may_insert_owner=get_services().issuer is None,
         now=now(),
     )
     return created.content, 201, created.headers
 
 
 async def get(user_id: str, task_id: int, if_none_match: str | None) -> Response:
-    """Read one task; 304 if the client has its version."""
-    row = await tasks.get(database(), user_id, task_id)
-    if entity_tags.is_named(row.version, if_none_match):
-        return None, 304, {"ETag": entity_tags.of_version(row.version)}
-    return _task(row)
+    """Return one task, or 304 if the client has the current version."""
+    row = await tasks.get(get_database(), user_id, task_id)
+    if entity_tags.is_current(row.version, if_none_match):
+        return None, 304, {"ETag": entity_tags.format_version(row.version)}
+    return _respond_with(row)
 
 
 async def put(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Response:
-    """Replace the title. Description and completed keep their value if they are left out."""
+    """Replace the title. Keep description and completed if they are absent."""
     return await patch(user_id, task_id, body, if_match)
 
 
 async def patch(user_id: str, task_id: int, body: dict[str, Any], if_match: str | None) -> Response:
     """Change the named fields."""
-    versions = entity_tags.versions_named(if_match)
-    return _task(
-        await tasks.update_fields(database(), user_id, task_id, versions=versions, changes=body, now=now())
+    versions = entity_tags.parse_if_match(if_match)
+    return _respond_with(
+        await tasks.update_fields(
+            get_database(), user_id, task_id, versions=versions, changes=body, now=now()
+        )
     )
 
 
 async def complete(user_id: str, task_id: int, body: dict[str, Any] | None, if_match: str | None) -> Response:
-    """Set `completed`, or toggle it if the body does not contain it."""
-    versions = entity_tags.versions_named(if_match)
+    """Set `completed`, or toggle it if it is absent."""
+    versions = entity_tags.parse_if_match(if_match)
     completed = (body or {}).get("completed")
-    return _task(
-        await tasks.complete(database(), user_id, task_id, versions=versions, completed=completed, now=now())
+    return _respond_with(
+        await tasks.complete(
+            get_database(), user_id, task_id, versions=versions, completed=completed, now=now()
+        )
     )
 
 
 async def delete(user_id: str, task_id: int, if_match: str | None) -> Response:
     """Delete a task."""
-    versions = entity_tags.versions_named(if_match)
-    await tasks.remove(database(), user_id, task_id, versions=versions)
+    versions = entity_tags.parse_if_match(if_match)
+    await tasks.remove(get_database(), user_id, task_id, versions=versions)
     return None, 204, {}
 
 
-async def list(  # noqa: A001 - the contract's name for it
+async def list(  # noqa: A001 - the name in the contract
     user_id: str, status: str, sort: str, order: str | None, limit: int, cursor: str | None
 ) -> Response:
-    """List a page, with a Link to the next one if there is one (RFC 8288)."""
+    """Return a page of tasks, with a Link to the next page if there is one (RFC 8288)."""
     page = await task_pages.get(
-        database(), user_id, status=status, sort=sort, order=order, limit=limit, cursor=cursor
+        get_database(), user_id, status=status, sort=sort, order=order, limit=limit, cursor=cursor
     )
     headers = {}
     if page.next_cursor is not None:
         chosen = {"status": status, "sort": sort, "order": order, "limit": limit, "cursor": page.next_cursor}
         query = urlencode({name: value for name, value in chosen.items() if value is not None})
-        headers["Link"] = f'<{_path(user_id)}?{query}>; rel="next"'
-    return map(representations.task, page.rows), 200, headers
+        headers["Link"] = f'<{_format_path(user_id)}?{query}>; rel="next"'
+    return map(representations.to_task, page.rows), 200, headers
 
 
-def _created(row: TaskRow) -> StoredResponse:
-    headers = {"Location": f"{_path(row.user_id)}/{row.id}", "ETag": entity_tags.of_version(row.version)}
-    return StoredResponse(strict_json.dumps(representations.task(row)), headers)
+def _render_created(row: TaskRow) -> StoredResponse:
+    headers = {
+        "Location": f"{_format_path(row.user_id)}/{row.id}",
+        "ETag": entity_tags.format_version(row.version),
+    }
+    return StoredResponse(strict_json.dumps(representations.to_task(row)), headers)
 
 
-def _path(user_id: str) -> str:
+def _format_path(user_id: str) -> str:
     return f"/api/{quote(user_id, safe='')}/tasks"
 
 
-def _task(row: TaskRow) -> Response:
+def _respond_with(row: TaskRow) -> Response:
     """Return the task with its version as entity tag."""
-    return representations.task(row), 200, {"ETag": entity_tags.of_version(row.version)}
+    return representations.to_task(row), 200, {"ETag": entity_tags.format_version(row.version)}

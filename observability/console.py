@@ -1,4 +1,4 @@
-"""Log records for people at a terminal."""
+"""Formats log records for a terminal."""
 
 import logging
 import time
@@ -23,10 +23,10 @@ class ConsoleFormatter(logging.Formatter):
         self._with_colour = with_colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the line, without its end."""
+        """Return the line without the line break."""
         found = dict(self._fields(record))
         is_request = record.getMessage() == "request" and "operation" in found
-        what = self._request(found) if is_request else _event(record, found)
+        what = self._request(found) if is_request else _format_event(record, found)
         line = time.strftime("%H:%M:%S ", time.localtime(record.created)) + what
         return f"{line}\n{self.formatException(record.exc_info)}" if record.exc_info else line
 
@@ -36,14 +36,16 @@ class ConsoleFormatter(logging.Formatter):
         )
         user = found.pop("user") or "-"
         ids = " ".join(map(str, found.values()))
-        return f"{self._coloured(status)} {method:6} {operation:16} {took:8.2f} ms  {user}  {ids}"
+        return f"{self._colour(status)} {method:6} {operation:16} {took:8.2f} ms  {user}  {ids}"
 
-    def _coloured(self, status: int) -> str:
+    def _colour(self, status: int) -> str:
         colour = _COLOURS.get(status // 100)
         return f"\033[{colour}m{status}\033[0m" if self._with_colour and colour else str(status)
 
 
-def _event(record: logging.LogRecord, found: Mapping[str, Any]) -> str:
+def _format_event(record: logging.LogRecord, found: Mapping[str, Any]) -> str:
     words = [record.levelname.lower(), record.name, record.getMessage()]
     words += [f"{name}={value}" for name, value in found.items()]
-    return "".join(c if c.isprintable() else "?" for c in " ".join(words))  # nothing that moves the cursor
+    return "".join(
+        c if c.isprintable() else "?" for c in " ".join(words)
+    )  # an escape sequence could move the cursor

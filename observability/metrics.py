@@ -1,8 +1,8 @@
 """The metrics of requests, and the text of all metrics for Prometheus.
 
 Each package declares its metrics where it counts, in prometheus_client's registry. Several workers write
-their metrics into a folder that they share, which the supervisor names in PROMETHEUS_MULTIPROC_DIR before it
-starts them; the worker that serves /metrics adds them up.
+their metrics to a shared folder, PROMETHEUS_MULTIPROC_DIR, which the supervisor sets. The worker that serves
+/metrics adds them up.
 """
 
 from collections.abc import Iterable, Iterator
@@ -24,7 +24,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
 BUILD_INFO = "todo_build_info"
-BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)  # nothing may take longer
+BUCKETS_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5)  # no request may take longer
 
 _REQUESTS = Counter("todo_requests", "Requests answered.", ("operation", "method", "status"))
 _DURATIONS = Histogram("todo_request_duration_seconds", "Time to answer.", ("operation",), buckets=BUCKETS_S)
@@ -35,32 +35,32 @@ _BUILD = Gauge(
     multiprocess_mode="liveall",
 )
 
-disable_created_metrics()  # a time beside each figure, which several workers could not give
+disable_created_metrics()  # a time of creation for each metric, which several workers cannot provide
 
 
-def build(version: str) -> None:
+def set_version(version: str) -> None:
     """Set the version of the contract that this process serves."""
     _BUILD.labels(version).set(1)
 
 
-# Looking a label up costs as much as counting; there are only so many of them.
+# Cached because the look-up of labels costs as much as counting. The number of labels is bounded.
 @cache
-def _request(operation: str, method: str, status: int) -> Counter:
+def _get_counter(operation: str, method: str, status: int) -> Counter:
     return _REQUESTS.labels(operation, method, status)
 
 
 @cache
-def _duration(operation: str) -> Histogram:
+def _get_histogram(operation: str) -> Histogram:
     return _DURATIONS.labels(operation)
 
 
 def observe(operation: str, method: str, status: int, duration_s: float) -> None:
     """Count one request."""
-    _request(operation, method, status).inc()
-    _duration(operation).observe(duration_s)
+    _get_counter(operation, method, status).inc()
+    _get_histogram(operation).observe(duration_s)
 
 
-def text() -> bytes:
+def render_metrics() -> bytes:
     """Return the metrics of all workers in the Prometheus text format 0.0.4."""
     if values.ValueClass is values.MutexValue:
         return generate_latest(REGISTRY)
@@ -70,17 +70,17 @@ def text() -> bytes:
 
 
 class _Workers(Collector):
-    """The metrics of all workers, and the resources of each live one by `pid`."""
+    """Collects the metrics of all workers, and the resources of each live worker by `pid`."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric."""
         for metric in MultiProcessCollector(None).collect():
             yield metric
             if metric.name == BUILD_INFO:
-                yield from _processes(sample.labels["pid"] for sample in metric.samples)
+                yield from _collect_processes(sample.labels["pid"] for sample in metric.samples)
 
 
-def _processes(pids: Iterable[str]) -> Iterable[Metric]:
+def _collect_processes(pids: Iterable[str]) -> Iterable[Metric]:
     families: dict[str, Metric] = {}
     for pid in pids:
         for metric in ProcessCollector(pid=partial(str, pid), registry=None).collect():

@@ -1,4 +1,4 @@
-"""Standard output for the server's log. A thread writes it, so that the server never waits for a reader."""
+"""Standard output for the server's log, written by a thread so that the server never waits for a reader."""
 
 import os
 import select
@@ -11,9 +11,9 @@ from select import PIPE_BUF
 
 from prometheus_client import Counter
 
-MAX_QUEUED_BYTES = 4 * 1024 * 1024  # about 18 000 requests; bytes, because a traceback is 30 times as long
-DRAIN_S = 1  # of the 8 s after SIGTERM, twice: a worker process and its supervisor, one after the other
-PAUSE_S = 0.01  # between batches: waking the thread for each request costs 30 to 55 µs of its 150 to 180
+MAX_QUEUED_BYTES = 4 * 1024 * 1024  # about 18,000 requests; a traceback is 30 times as long as a request
+DRAIN_TIMEOUT_S = 1  # a worker and then its supervisor: 2 of the 8 s after SIGTERM
+BATCH_PAUSE_S = 0.01  # waking the thread for each request would cost 30 to 55 µs of its 150 to 180
 
 _DROPPED = Counter(
     "todo_log_records_dropped", "Log records dropped because nobody read standard output, or it failed."
@@ -23,23 +23,23 @@ _DROPPED = Counter(
 class Output:
     """A queue of lines and the daemon thread that writes them to `descriptor`, in order.
 
-    When the queue is full the oldest lines are dropped: the last ones say why the server ended.
-    `logging.handlers.QueueListener` does not serve: `stop` waits forever for an output that nobody reads, and
-    each record wakes its thread.
+    When the queue is full, the oldest lines are dropped, because the last lines say why the server ended.
+    `logging.handlers.QueueListener` is not used: its `stop` waits forever for an output that nobody reads,
+    and each record wakes its thread.
     """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._lines: deque[bytes] = deque()
         self._queued_bytes = 0
-        self._unwritten = 0  # lines, those that are being written included
-        # Both are reentrant: the garbage collector may log (asyncio does, of a task's error) inside `write`.
+        self._unwritten = 0  # lines, including those being written
+        # Reentrant, because the garbage collector may log inside `write` (asyncio logs a lost error).
         self._lock = threading.RLock()
         self._wake: SimpleQueue[None] = SimpleQueue()
         threading.Thread(target=self._run, name="log-output", daemon=True).start()
 
     def write(self, line: bytes) -> None:
-        """Queue a line, which ends with a newline. Never wait for the output."""
+        """Queue a line that ends with a line break. Never wait for the output."""
         size = len(line)
         with self._lock:
             self._lines.append(line)
@@ -52,8 +52,8 @@ class Output:
             self._wake.put(None)
 
     def drain(self) -> None:
-        """Wait until every line is written, for DRAIN_S at most."""
-        deadline = time.monotonic() + DRAIN_S
+        """Wait until every line is written, but at most DRAIN_TIMEOUT_S."""
+        deadline = time.monotonic() + DRAIN_TIMEOUT_S
         while self._unwritten and time.monotonic() < deadline:
             time.sleep(0.005)
 
@@ -62,10 +62,10 @@ class Output:
             self._wake.get()
             while lines := self._take(PIPE_BUF):
                 self._finish(len(lines), is_written=self._write(b"".join(lines)))
-            time.sleep(PAUSE_S)
+            time.sleep(BATCH_PAUSE_S)
 
     def _take(self, max_bytes: int) -> list[bytes]:
-        """Remove lines from the front of the queue: one, and as many more as `max_bytes` hold.
+        """Remove one line from the front of the queue, and more lines up to `max_bytes` in total.
 
         Several processes write to the same pipe. POSIX does not mix writes of up to PIPE_BUF bytes.
         """
@@ -79,7 +79,7 @@ class Output:
         return lines
 
     def _write(self, data: bytes) -> bool:
-        """Write all of `data`, and return whether the output has accepted it."""
+        """Write all of `data`. Return False if the output is closed or full."""
         while data:
             try:
                 data = data[os.write(self._descriptor, data) :]
@@ -97,6 +97,6 @@ class Output:
 
 
 @cache
-def standard_output() -> Output:
-    """Return the one Output of this process. The first call starts its thread."""
+def get_standard_output() -> Output:
+    """Return the Output of this process. The first call starts its thread."""
     return Output(1)

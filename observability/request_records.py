@@ -54,7 +54,7 @@ class RequestRecord:
         if _is_terminal():
             log.info("request", extra=fields)
         else:
-            logs.write(logs.head(time.time(), "info", log.name, "request") | fields | self.fields)
+            logs.write(logs.create_head(time.time(), "info", log.name, "request") | fields | self.fields)
 
 
 @cache

@@ -18,7 +18,7 @@ from starlette.types import Send
 from observability.request_records import RequestRecord
 from observability.traces import Parent
 
-FLUSH_S = 2  # of the 8 s after SIGTERM, behind the 5 that requests may take
+FLUSH_TIMEOUT_S = 2  # of the 8 s after SIGTERM; requests may take 5 of them
 
 
 class Recorded(Protocol):
@@ -35,7 +35,7 @@ Run = Callable[[Any, Any], Awaitable[Any]]
 
 
 class Tracing:
-    """Sends spans to the collector at `endpoint` from a thread, and drops what it cannot send.
+    """Sends spans to the collector at `endpoint` from a thread, and drops spans that it cannot send.
 
     OpenTelemetry's other settings (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER ...) are its SDK's.
     """
@@ -44,7 +44,7 @@ class Tracing:
         exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
         own = {"service.name": "todo-backend", "service.version": document["info"]["version"]}
         resource = Resource.create(own | dict(OTELResourceDetector().detect().attributes))
-        # Not at exit, which a collector that hangs would put off.
+        # No shutdown at exit, because a collector that does not respond would delay it.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
         self._provider.add_span_processor(BatchSpanProcessor(exporter))
         self._tracer = self._provider.get_tracer("todo")
@@ -113,7 +113,7 @@ class Tracing:
             span.set_attribute("db.query.text", sql)
             try:
                 return await run(statement, parameters)
-            except BaseException as error:  # its text may hold values
+            except BaseException as error:  # its text may contain values
                 span.set_attribute("error.type", type(error).__name__)
                 span.set_status(StatusCode.ERROR)
                 raise
@@ -123,7 +123,7 @@ class Tracing:
         return in_span
 
     def close(self) -> None:
-        """Send the remaining spans, for FLUSH_S at most."""
+        """Send the remaining spans. Give up after FLUSH_TIMEOUT_S."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
-        closing.join(FLUSH_S)
+        closing.join(FLUSH_TIMEOUT_S)

@@ -34,7 +34,7 @@ def encode(position: Position, of: ListIdentity) -> str:
     """Return the cursor for the tasks after `position`."""
     value = position.value
     packed = value if isinstance(value, str) else (value - _EPOCH) // _MICROSECOND
-    content = orjson.dumps([packed, position.task_id, _digest(of)])
+    content = orjson.dumps([packed, position.task_id, _compute_digest(of)])
     return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
 
 
@@ -43,25 +43,25 @@ def decode(cursor: str, of: ListIdentity) -> Position:
     try:
         content = base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True)
         packed, task_id, digest = orjson.loads(content)
-        if digest != _digest(of) or type(task_id) is not int or not 0 < task_id <= _MAX_ID:
+        if digest != _compute_digest(of) or type(task_id) is not int or not 0 < task_id <= _MAX_ID:
             raise ValueError("another list's")
-        return Position(_title(packed) if of.sort == "title" else _time(packed), task_id)
+        return Position(_check_title(packed) if of.sort == "title" else _parse_time(packed), task_id)
     except (ValueError, TypeError, OverflowError):
         raise InvalidCursor from None
 
 
-def _title(packed: Any) -> str:
+def _check_title(packed: Any) -> str:
     if not isinstance(packed, str) or "\0" in packed:
         raise ValueError("no title")
     return packed
 
 
-def _time(packed: Any) -> datetime:
+def _parse_time(packed: Any) -> datetime:
     if type(packed) is not int:
         raise ValueError("no time")
     return _EPOCH + packed * _MICROSECOND
 
 
-def _digest(of: ListIdentity) -> str:
-    """Return a digest of the list. It is no secret: a forged cursor lists only the owner's tasks."""
+def _compute_digest(of: ListIdentity) -> str:
+    """Return a digest of the list, without a secret: a forged cursor still lists only the owner's tasks."""
     return hashlib.sha256("\n".join(of).encode()).hexdigest()[:16]

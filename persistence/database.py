@@ -1,4 +1,4 @@
-"""The access to the database: a few functions for SQLite and PostgreSQL."""
+"""Runs statements on SQLite or PostgreSQL."""
 
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache, partial
@@ -10,7 +10,7 @@ from sqlalchemy import Executable, make_url
 from sqlalchemy.exc import ArgumentError
 
 from persistence.errors import translate_errors
-from persistence.postgresql import PostgreSQL, conninfo
+from persistence.postgresql import PostgreSQL, parse_conninfo
 from persistence.sqlite import SQLite
 from persistence.statements import Compiled, Parameters, Row, Run, compile_for
 
@@ -24,29 +24,29 @@ class Target(NamedTuple):
     name: str
 
 
-def parse(url: str) -> Target:
+def parse_url(url: str) -> Target:
     """Parse `url`. Raise ValueError, without the value, if no driver accepts it."""
     try:
         if url.startswith("sqlite:"):
             return Target(is_sqlite=True, name=str(make_url(url).database))
-        target = Target(is_sqlite=False, name=conninfo(url))
+        target = Target(is_sqlite=False, name=parse_conninfo(url))
     except (ArgumentError, ValueError, psycopg.ProgrammingError):
         raise ValueError(
-            "is not a URL that the database driver takes; look at its port and its query"
+            "is not a URL that the database driver accepts; check its port and its query"
         ) from None
     options = conninfo_to_dict(target.name)
-    # The rest of a password; libpq would look for a host of that name, and say so in the log.
+    # An unencoded @ in a password: libpq would resolve the rest as a host and log it.
     if any("@" in str(options.get(name, "")) for name in ("host", "dbname")):
-        raise ValueError("holds an @ too many: write one in a password as %40, a / as %2F")
+        raise ValueError("contains an unencoded @ or / in the password: write %40 for @ and %2F for /")
     return target
 
 
-# What libpq takes that says where and how, and is no secret.
+# The options of libpq that are not secret.
 _SHOWN = frozenset({"host", "hostaddr", "port", "dbname", "user", "sslmode", "target_session_attrs"})
 
 
-def described(target: Target) -> str:
-    """Describe the target for people; of a password say only that it is set."""
+def describe(target: Target) -> str:
+    """Describe the target for the operator, without secrets."""
     if target.is_sqlite:
         return f"SQLite, {target.name}"
     options = conninfo_to_dict(target.name).items()
@@ -86,7 +86,7 @@ class Database(Transaction):
 
     def __init__(self, url: str, *, around: Callable[[Run], Run] | None = None) -> None:
         """Wrap the function that runs each statement with `around`."""
-        self.target = parse(url)
+        self.target = parse_url(url)
         self._driver = SQLite(self.target.name) if self.target.is_sqlite else PostgreSQL(self.target.name)
         self._around = around or (lambda run: run)
         super().__init__(self._around(self._driver.run), cache(partial(compile_for, self._driver.dialect)))

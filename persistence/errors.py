@@ -1,4 +1,4 @@
-"""Translates the errors of the drivers."""
+"""The errors of persistence, and the translation of the drivers' errors."""
 
 import re
 import sqlite3
@@ -16,7 +16,7 @@ from contract.problems import Unavailable
 _TRANSIENT_CLASSES = ("08", "53", "57")
 _TRANSIENT = frozenset({"40001", "40P01", "25006", "25P03"})
 _MISSING = frozenset({"42P01", "42703"})  # undefined_table, undefined_column
-# https://www.sqlite.org/rescode.html; first what is wrong with the file, which may be another one soon.
+# https://www.sqlite.org/rescode.html; the file is unusable, but may be replaced.
 _SQLITE_FILE = frozenset(
     {
         sqlite3.SQLITE_READONLY,
@@ -32,9 +32,9 @@ _SQLITE_SCHEMA = ("no such table", "has no column", "no such column")
 # SQLite names the columns, PostgreSQL the constraint.
 _SQLITE_CONSTRAINTS = {
     "UNIQUE constraint failed: users.email": "users_email_key",
-    "FOREIGN KEY constraint failed": "_user_id_fkey",  # there are no others
+    "FOREIGN KEY constraint failed": "_user_id_fkey",  # the only foreign keys
 }
-# Citus tells it in the message alone, with the number of a shard behind it.
+# Citus names the constraint only in the message, followed by the number of a shard.
 _POSTGRESQL_CONSTRAINTS = re.compile("users_email_key|[a-z_]+_user_id_fkey")
 
 
@@ -65,16 +65,16 @@ class Disconnected(Unavailable):
 
 
 class Incompatible(Exception):
-    """A database that the server cannot use until a person changes it."""
+    """A database that the server cannot use until the operator changes it."""
 
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raise ConstraintViolated and Unavailable instead of the drivers' errors."""
+    """Raise ConstraintViolated or Unavailable instead of an error of the driver."""
     try:
         yield
     except (psycopg.IntegrityError, sqlite3.IntegrityError) as error:
-        name = _constraint(error)
+        name = _find_constraint(error)
         raise (OwnerMissing if name.endswith("_user_id_fkey") else ConstraintViolated)(name) from None
     except TimeoutError as error:
         raise Unavailable("The database does not answer. Try again in a moment.") from error
@@ -89,8 +89,8 @@ def translate_errors() -> Iterator[None]:
         raise
 
 
-def is_of_the_file(error: sqlite3.Error) -> bool:
-    """Return whether SQLite cannot use the file, so that it must be opened again."""
+def is_file_unusable(error: sqlite3.Error) -> bool:
+    """Return whether SQLite cannot use the file and must open it again."""
     return _sqlite_code(error) in _SQLITE_FILE
 
 
@@ -104,7 +104,7 @@ def _sqlite_code(error: sqlite3.Error) -> int:
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
 
 
-def _constraint(error: psycopg.Error | sqlite3.Error) -> str:
+def _find_constraint(error: psycopg.Error | sqlite3.Error) -> str:
     if isinstance(error, psycopg.Error):
         said = error.diag.constraint_name or error.diag.message_primary or ""
         known = _POSTGRESQL_CONSTRAINTS.search(said)
@@ -121,7 +121,7 @@ def _is_not_migrated(error: BaseException | None) -> bool:
 def _is_transient(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         is_full = _sqlite_code(error) == sqlite3.SQLITE_FULL
-        return is_full or is_busy(error) or is_of_the_file(error)
+        return is_full or is_busy(error) or is_file_unusable(error)
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return error.sqlstate[:2] in _TRANSIENT_CLASSES or error.sqlstate in _TRANSIENT
-    return isinstance(error, psycopg.OperationalError)  # refused, cut off, out of time
+    return isinstance(error, psycopg.OperationalError)  # refused, lost or timed out

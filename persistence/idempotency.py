@@ -56,7 +56,7 @@ class StoredResponse(NamedTuple):
     headers: dict[str, str]
 
 
-def fingerprint(body: Any) -> str:
+def compute_fingerprint(body: Any) -> str:
     """Return a digest that is the same for equal JSON."""
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()
 
@@ -72,11 +72,11 @@ async def run_once(
 ) -> StoredResponse:
     """Return the response of `make` for the first request with `key`, and the stored response for a retry.
 
-    The claim, the writes of `make` and the response are one transaction: a failure stores nothing, and a
-    crash frees the key. Raise KeyReused for another body, KeyInUse while the first request is in progress.
+    The key, the writes of `make` and the response are stored in one transaction: an error stores nothing, and
+    a crash releases the key. Raise KeyReused for another body, KeyInUse while the first request runs.
     """
     mine = {"owner": owner, "id": key}
-    digest = fingerprint(body)
+    digest = compute_fingerprint(body)
     claim = {**mine, "body": digest, "now": now, "expired": now - LIFETIME}
 
     async def claim_and_make(transaction: Transaction) -> StoredResponse:
@@ -107,14 +107,14 @@ def _pack(response: StoredResponse) -> str:
     return json.dumps([response.content.decode(), response.headers])
 
 
-async def keep_sweeping(db: Database, clock: Callable[[], datetime]) -> None:
+async def sweep_forever(db: Database, clock: Callable[[], datetime]) -> None:
     """Remove expired keys, now and every hour."""
     while True:
         try:
             while await db.execute(_SWEEP, {"expired": clock() - LIFETIME, "at_most": MAX_SWEPT_ROWS}):
                 pass
         except Unavailable as unavailable:
-            log.warning("old idempotency keys are not removed: %s", unavailable.__cause__)
+            log.warning("expired idempotency keys are not removed: %s", unavailable.__cause__)
         except Exception:
-            log.exception("old idempotency keys are not removed")
+            log.exception("expired idempotency keys are not removed")
         await asyncio.sleep(SWEEP_EVERY_S)

@@ -16,8 +16,8 @@ from contract.problems import KeyInUse
 from persistence.database import Database, Transaction
 from persistence.tables import idempotency_keys, tasks
 
-AT_ONCE = 1000  # tasks in a transaction: some 40 ms, for which another write waits
-ROWS = 100  # in a statement
+BATCH_SIZE = 1000  # tasks in a transaction, which blocks other writes for about 40 ms
+MAX_ROWS = 100  # in one INSERT
 
 _KEYS = idempotency_keys.c
 _MINE = (_KEYS.user_id == bindparam("owner")) & (_KEYS.key == bindparam("id"))
@@ -38,7 +38,7 @@ _COUNT_UP = (
     .where(_MINE, _KEYS.answer == bindparam("before"))
     .values(answer=bindparam("after"), created_at=bindparam("now", type_=_KEYS.created_at.type))
 )
-_FORGET = delete(idempotency_keys).where(_MINE)
+_REMOVE = delete(idempotency_keys).where(_MINE)
 
 
 class NewTask(NamedTuple):
@@ -52,12 +52,12 @@ class NewTask(NamedTuple):
 
 
 @cache
-def _insert_of(count: int) -> Executable:
+def _create_insert(count: int) -> Executable:
     """Return an INSERT of `count` tasks, because each statement costs a round trip."""
-    return insert(tasks).values([_row(number) for number in range(count)])
+    return insert(tasks).values([_create_row(number) for number in range(count)])
 
 
-def _row(number: int) -> dict[str, Any]:
+def _create_row(number: int) -> dict[str, Any]:
     given = {name: bindparam(f"{name}_{number}", type_=tasks.c[name].type) for name in NewTask._fields}
     return {"user_id": bindparam("owner"), "version": 1, **given}
 
@@ -67,7 +67,7 @@ async def begin(db: Database, owner: str, file: str, now: datetime) -> int | Non
 
     Raise OwnerMissing if `owner` has no row in users.
     """
-    if await db.execute(_BEGIN, {"owner": owner, "id": _key(file), "now": now}):
+    if await db.execute(_BEGIN, {"owner": owner, "id": _create_key(file), "now": now}):
         return None
     return await _count_stored(db, owner, file) or 0
 
@@ -80,26 +80,26 @@ async def store(
     Raise KeyInUse when another number is stored: another import of the file runs, or has ended.
     """
     after = before + len(rows)
-    count = {"owner": owner, "id": _key(file), "before": str(before), "after": str(after), "now": now}
+    count = {"owner": owner, "id": _create_key(file), "before": str(before), "after": str(after), "now": now}
 
     async def store_and_count(transaction: Transaction) -> None:
         if not await transaction.execute(_COUNT_UP, count):
             if await _count_stored(transaction, owner, file) == after:
-                return  # committed, and the answer was lost
+                return  # committed, but the connection was lost before the response
             raise KeyInUse
-        for start in range(0, len(rows), ROWS):
-            await _insert(transaction, owner, rows[start : start + ROWS])
+        for start in range(0, len(rows), MAX_ROWS):
+            await _insert(transaction, owner, rows[start : start + MAX_ROWS])
 
     await db.transaction(store_and_count)
 
 
-async def forget(db: Database, owner: str, file: str) -> None:
+async def remove_progress(db: Database, owner: str, file: str) -> None:
     """Remove the progress of the import of `file`."""
-    await db.execute(_FORGET, {"owner": owner, "id": _key(file)})
+    await db.execute(_REMOVE, {"owner": owner, "id": _create_key(file)})
 
 
 async def _count_stored(db: Transaction, owner: str, file: str) -> int | None:
-    row = await db.fetch_one(_STORED, {"owner": owner, "id": _key(file)})
+    row = await db.fetch_one(_STORED, {"owner": owner, "id": _create_key(file)})
     return None if row is None else int(row.answer)
 
 
@@ -107,9 +107,9 @@ async def _insert(db: Transaction, owner: str, rows: Sequence[NewTask]) -> None:
     values: dict[str, Any] = {"owner": owner}
     for number, row in enumerate(rows):
         values |= {f"{name}_{number}": value for name, value in row._asdict().items()}
-    await db.execute(_insert_of(len(rows)), values)
+    await db.execute(_create_insert(len(rows)), values)
 
 
-def _key(file: str) -> str:
+def _create_key(file: str) -> str:
     """Return a key that no client can send: the contract's Idempotency-Key contains no space."""
     return f"import {file}"

@@ -16,9 +16,9 @@ from persistence.errors import Disconnected
 from persistence.postgresql_pool import Connection, Pool
 from persistence.statements import Compiled, Parameters, Row, Run
 
-ANSWER_S = 4  # from the wish for a connection to the last row: a failure is answered within 5 s
-# Who waits for another transaction's row waits briefly; what a server leaves behind that was frozen or cut
-# off in the middle is rolled back. LOCAL, since a pooler gives the session to others.
+TIMEOUT_S = 4  # for the connection and all rows, so that a request fails within 5 s
+# A transaction waits briefly for the row locks of others. PostgreSQL rolls back a transaction whose server
+# has frozen or lost its connection. LOCAL, because a pooler reuses the session for others.
 BEGIN = "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '5s'"
 
 T = TypeVar("T")
@@ -29,8 +29,8 @@ class PostgreSQL:
 
     dialect: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
-    def __init__(self, conninfo: str) -> None:
-        self._pool = Pool(conninfo)
+    def __init__(self, parse_conninfo: str) -> None:
+        self._pool = Pool(parse_conninfo)
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
         """Return the rows and how many changed. Retry a read if its connection is lost.
@@ -40,24 +40,24 @@ class PostgreSQL:
         return await self._do(partial(_run, statement, parameters), is_repeatable=statement.is_read)
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
-        """Return what `work` returns, committed. Run it once more if its connection is lost.
+        """Return what `work` returns, committed. Run it again if its connection is lost.
 
         Raise what `work` and Pool.lend raise.
         """
-        return await self._do(partial(_run_together, work), is_repeatable=True)
+        return await self._do(partial(_run_in_transaction, work), is_repeatable=True)
 
     async def _do(self, work: Callable[[Connection], Awaitable[T]], *, is_repeatable: bool) -> T:
         """Return what `work` returns. Both attempts share one deadline."""
-        until = asyncio.get_running_loop().time() + ANSWER_S
+        until = asyncio.get_running_loop().time() + TIMEOUT_S
         try:
-            return await self._pool.lend(work, until=until)
+            return await self._pool.run(work, until=until)
         except Disconnected:
             if not is_repeatable:
                 raise
-            return await self._pool.lend(work, until=until)
+            return await self._pool.run(work, until=until)
 
     async def close(self) -> None:
-        """Give back every connection."""
+        """Close every connection."""
         await self._pool.close()
 
 
@@ -65,36 +65,36 @@ async def _run(statement: Compiled, parameters: Parameters, connection: Connecti
     try:
         cursor = await connection.execute(statement.sql, statement.arguments(parameters))
     except psycopg.errors.ReadOnlySqlTransaction:
-        connection.is_spent = connection.is_read_only = True
+        connection.is_cancelled = connection.is_read_only = True
         raise
     if not statement.is_read:
-        connection.check_that_it_counts()
+        connection.check_not_cancelled()
     if statement.columns == ():
         return [], cursor.rowcount
     names = [column.name for column in cursor.description or ()] if statement.columns is None else ()
     return statement.rows(await cursor.fetchall(), names), cursor.rowcount
 
 
-async def _run_together(work: Callable[[Run], Awaitable[T]], connection: Connection) -> T:
+async def _run_in_transaction(work: Callable[[Run], Awaitable[T]], connection: Connection) -> T:
     async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
         return await _run(statement, parameters, connection)
 
     await connection.execute(BEGIN)
     try:
-        given = await work(run)
+        result = await work(run)
     except BaseException:
         with suppress(psycopg.Error):
             await connection.execute("ROLLBACK")
         raise
     await connection.execute("COMMIT")
-    connection.check_that_it_counts()
-    return given
+    connection.check_not_cancelled()
+    return result
 
 
-def conninfo(url: str) -> str:
+def parse_conninfo(url: str) -> str:
     """Return libpq's connection string for `url`, also for SQLAlchemy's spelling `?host=a:1&host=b:2`.
 
-    Raise psycopg.ProgrammingError, and what SQLAlchemy raises.
+    Raise psycopg.ProgrammingError and errors of SQLAlchemy.
     """
     if len(re.findall(r"[?&]host=", url)) < 2:
         return make_conninfo(url)

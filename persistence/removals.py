@@ -1,11 +1,11 @@
-"""Deletes all data of one owner in small steps, so that no other write waits long."""
+"""Deletes all data of one owner in batches, so that no other write waits long."""
 
 from sqlalchemy import Integer, bindparam, delete, select
 
 from persistence.database import Database
 from persistence.tables import idempotency_keys, tasks
 
-AT_ONCE = 1000
+BATCH_SIZE = 1000
 
 _KEYS = idempotency_keys.c
 _AT_MOST = bindparam("at_most", type_=Integer)
@@ -22,9 +22,9 @@ _SOME_KEYS = delete(idempotency_keys).where(
 
 async def remove_tasks(db: Database, owner: str) -> int:
     """Delete at most AT_ONCE tasks of `owner`, and return how many; 0 if none is left."""
-    return await db.execute(_SOME_TASKS, {"owner": owner, "at_most": AT_ONCE})
+    return await db.execute(_SOME_TASKS, {"owner": owner, "at_most": BATCH_SIZE})
 
 
 async def remove_keys(db: Database, owner: str) -> int:
     """Delete the stored responses of `owner` in the same way."""
-    return await db.execute(_SOME_KEYS, {"owner": owner, "at_most": AT_ONCE})
+    return await db.execute(_SOME_KEYS, {"owner": owner, "at_most": BATCH_SIZE})

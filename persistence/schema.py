@@ -19,27 +19,27 @@ log = logging.getLogger("todo.schema")
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 
-# Any number will do, as long as every version of this product uses the same one.
+# Arbitrary, but the same in every version of this product.
 _MIGRATION_LOCK = 7_206_014_551
 VERSION_TABLE = "todo_schema_version"  # not alembic_version: a frontend may use the same database
 _VERSION: Select[tuple[str]] = select(column("version_num")).select_from(table(VERSION_TABLE))
-_ANYTHING = text("SELECT 1 AS one")
+_PING = text("SELECT 1 AS one")
 
 
 async def upgrade(db: Database) -> str:
-    """Run every migration that is still to run, in one transaction, one server at a time.
+    """Run the pending migrations in one transaction, one server at a time.
 
     Return the revision, which may be newer than this code: migrations only add. Raise Unavailable while the
     database cannot be reached.
     """
     try:
         return await check(db)
-    except Unavailable:  # or there is something to do, which alone is worth importing Alembic for
+    except Unavailable:  # or migrations are pending
         return await asyncio.to_thread(_upgrade, db.target)
 
 
 async def prepare(db: Database, *, may_migrate: bool) -> None:
-    """Upgrade, or wait for `todo migrate`, until the database is ready; the server may be started before it.
+    """Upgrade, or wait for `todo migrate`, until the database is ready. The database may start later.
 
     Log each failure once, and a warning when the schema is newer than this code.
     """
@@ -54,12 +54,12 @@ async def prepare(db: Database, *, may_migrate: bool) -> None:
                 log.log(level, "the database is not ready", extra={"reason": failure})
         except Exception as error:
             if failure != (failure := type(error).__name__):
-                log.exception("the schema cannot be brought up to date")
+                log.exception("the schema cannot be migrated")
         await asyncio.sleep(wait_s)
     if failure:
         log.info("the database is ready")
     if is_newer(found):
-        log.warning("the schema is newer than this server", extra={"found": found, "known": newest()})
+        log.warning("the schema is newer than this server", extra={"found": found, "known": get_newest()})
 
 
 async def check(db: Database) -> str:
@@ -70,40 +70,40 @@ async def check(db: Database) -> str:
     return str(row.version_num)
 
 
-async def revision(db: Database) -> str | None:
+async def find_revision(db: Database) -> str | None:
     """Return the revision of the schema, None without tables. Raise Unavailable."""
-    await db.fetch_one(_ANYTHING, {})
+    await db.fetch_one(_PING, {})
     try:
         row = await db.fetch_one(_VERSION, {})
-    except Unavailable:  # it has just answered: what it lacks is the table
+    except Unavailable:  # the database responds, so only the table is missing
         return None
     return None if row is None else str(row.version_num)
 
 
 @cache
-def _revisions() -> frozenset[str]:
+def _find_revisions() -> frozenset[str]:
     """Return the revisions that this code knows: the name of each migration's file begins with one."""
     files = (MIGRATIONS / "versions").glob("[0-9]*_*.py")
     return frozenset(file.name.partition("_")[0] for file in files)
 
 
-def newest() -> str:
+def get_newest() -> str:
     """Return the revision that this code needs."""
-    return max(_revisions())
+    return max(_find_revisions())
 
 
 def is_older(found: str | None) -> bool:
     """Return whether a database with this revision, None without tables, has to be migrated."""
-    return found is None or (found != newest() and not is_newer(found))
+    return found is None or (found != get_newest() and not is_newer(found))
 
 
 def is_newer(found: str) -> bool:
     """Return whether this code does not know the revision: a later version has migrated the database."""
-    return found not in _revisions()
+    return found not in _find_revisions()
 
 
 def _describe(error: Exception, target: Target) -> str:
-    """Return why the database cannot be used. Of PostgreSQL's errors say neither host nor role."""
+    """Return why the database cannot be used, without host and role of PostgreSQL."""
     cause = None if isinstance(error, NotMigrated) else error.__cause__
     if isinstance(cause, psycopg.Error):
         return f"{type(cause).__name__} {cause.sqlstate or ''}".rstrip()
@@ -113,12 +113,12 @@ def _describe(error: Exception, target: Target) -> str:
 
 
 def _upgrade(target: Target) -> str:
-    # 100 ms and 10 MB that a server whose database is up to date does not need.
+    # Imported late: 100 ms and 10 MB, which a server with a migrated database does not need.
     from alembic import command  # noqa: PLC0415
     from alembic.config import Config  # noqa: PLC0415
     from alembic.migration import MigrationContext  # noqa: PLC0415
 
-    engine = _engine(target)
+    engine = _create_engine(target)
     with translate_errors(), engine.begin() as connection:
         if connection.dialect.name == "postgresql":
             # Released with the transaction, so that it works through a pooler. SQLite: BEGIN IMMEDIATE.
@@ -129,25 +129,25 @@ def _upgrade(target: Target) -> str:
         config.attributes["connection"] = connection
         context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})
         found = context.get_current_revision()
-        if found is not None and not is_older(found):  # another server was first
+        if found is not None and not is_older(found):  # another server has migrated
             return found
         command.upgrade(config, "head")
-        log.info("the schema is migrated", extra={"from": found, "to": newest()})
-    return newest()
+        log.info("the schema is migrated", extra={"from": found, "to": get_newest()})
+    return get_newest()
 
 
-def _engine(target: Target) -> Engine:
-    """Return an engine for one transaction; on SQLite it has the write lock from its beginning."""
+def _create_engine(target: Target) -> Engine:
+    """Return an engine for one transaction, which on SQLite starts with the write lock."""
     if not target.is_sqlite:
         return create_engine(
             "postgresql+psycopg://",
-            creator=lambda: psycopg.connect(target.name, **postgresql_pool.CONNECT),
+            creator=lambda: psycopg.connect(target.name, **postgresql_pool.CONNECT_OPTIONS),
             poolclass=NullPool,
             hide_parameters=True,
         )
     engine = create_engine(
         "sqlite://",
-        creator=lambda: sqlite.connect(target.name, patience_ms=sqlite.PATIENCE_MS),
+        creator=lambda: sqlite.connect(target.name, lock_timeout_ms=sqlite.LOCK_TIMEOUT_MS),
         poolclass=NullPool,
         hide_parameters=True,
     )

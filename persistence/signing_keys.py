@@ -14,7 +14,7 @@ _ALL = select(signing_keys).order_by(signing_keys.c.number.desc())
 _INSERT = insert(signing_keys)
 
 
-async def newest_first(db: Database) -> Sequence[SigningKeyRow]:
+async def list_newest_first(db: Database) -> Sequence[SigningKeyRow]:
     """Return every key, newest first."""
     return await db.fetch_all(_ALL, {})
 

@@ -1,4 +1,4 @@
-"""SQLite through the standard library: reads in the event loop, writes one by one on a thread."""
+"""SQLite through the standard library: reads in the event loop, writes one after the other on a thread."""
 
 import asyncio
 import sqlite3
@@ -12,10 +12,10 @@ from prometheus_client import Gauge
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from persistence import sqlite_file
-from persistence.errors import is_busy, is_of_the_file
+from persistence.errors import is_busy, is_file_unusable
 from persistence.statements import Compiled, Parameters, Row, Run
 
-QUEUE_S, PATIENCE_MS = 1.5, 3000  # for the writes before, and for a lock: an answer comes within 5 s
+QUEUE_TIMEOUT_S, LOCK_TIMEOUT_MS = 1.5, 3000  # so that a write fails within 5 s
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers do not wait for the writer
     "PRAGMA synchronous = FULL",  # an acknowledged write survives a power failure
@@ -23,7 +23,7 @@ PRAGMAS = (
 )
 
 _WAITING = Gauge(
-    "todo_sqlite_writes_waiting", "Writes waiting for those before.", multiprocess_mode="livesum"
+    "todo_sqlite_writes_waiting", "Writes waiting for earlier writes.", multiprocess_mode="livesum"
 )
 
 T = TypeVar("T")
@@ -32,8 +32,8 @@ T = TypeVar("T")
 class SQLite:
     """Runs compiled statements on two connections, which the first statement opens.
 
-    In WAL mode a read never waits and takes less time than passing it to a thread. A write waits for the disk
-    and for other processes.
+    In WAL mode a read never waits, and takes less time than passing it to a thread. A write waits for the
+    disk and for other processes.
     """
 
     dialect = SQLiteDialect_pysqlite(paramstyle="named")
@@ -43,7 +43,7 @@ class SQLite:
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-        self._turn = asyncio.Lock()
+        self._write_lock = asyncio.Lock()
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
         """Return the rows and how many changed. Raise what sqlite3 raises, and TimeoutError."""
@@ -51,66 +51,66 @@ class SQLite:
             try:
                 return _run(self._reader, statement, parameters)
             except sqlite3.Error:
-                pass  # most likely locked, and the thread may wait
-        async with self._its_turn():
-            return await self._on_thread(self._run_patiently, statement, parameters)
+                pass  # most likely locked: the thread may wait for the lock
+        async with self._wait_for_turn():
+            return await self._run_on_thread(self._run_on_writer, statement, parameters)
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
         """Return what `work` returns, committed. Raise what `work` and `run` raise."""
 
         async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-            return await self._on_thread(self._run_patiently, statement, parameters)
+            return await self._run_on_thread(self._run_on_writer, statement, parameters)
 
-        async with self._its_turn():
+        async with self._wait_for_turn():
             try:
-                await self._on_thread(self._execute, "BEGIN IMMEDIATE")
-                given = await work(run)
-                await self._on_thread(self._execute, "COMMIT")
+                await self._run_on_thread(self._execute, "BEGIN IMMEDIATE")
+                result = await work(run)
+                await self._run_on_thread(self._execute, "COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # it may not have begun, or be rolled back already
-                    await self._on_thread(self._execute, "ROLLBACK")
+                with suppress(sqlite3.Error):  # the transaction may not be open
+                    await self._run_on_thread(self._execute, "ROLLBACK")
                 raise
-        return given
+        return result
 
     @asynccontextmanager
-    async def _its_turn(self) -> AsyncIterator[None]:
-        """Wait for the writes before. Raise TimeoutError."""
-        if not self._turn.locked():
-            await self._turn.acquire()
+    async def _wait_for_turn(self) -> AsyncIterator[None]:
+        """Wait for the earlier writes. Raise TimeoutError."""
+        if not self._write_lock.locked():
+            await self._write_lock.acquire()
         else:
             with _WAITING.track_inprogress():
-                async with asyncio.timeout(QUEUE_S):
-                    await self._turn.acquire()
+                async with asyncio.timeout(QUEUE_TIMEOUT_S):
+                    await self._write_lock.acquire()
         try:
             yield
         finally:
-            self._turn.release()
+            self._write_lock.release()
 
-    async def _on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+    async def _run_on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
-    def _run_patiently(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-        with self._opened() as writer:
+    def _run_on_writer(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
+        with self._open_writer() as writer:
             return _run(writer, statement, parameters)
 
     def _execute(self, sql: str) -> None:
-        with self._opened() as writer:
+        with self._open_writer() as writer:
             writer.execute(sql)
 
     @contextmanager
-    def _opened(self) -> Iterator[sqlite3.Connection]:
+    def _open_writer(self) -> Iterator[sqlite3.Connection]:
         """Yield the connection for writes. Close both connections if the file is unusable.
 
-        A connection that was opened on a read-only disk never writes, even after the disk is writable.
+        A connection that was opened on a read-only disk never writes, even when the disk is writable again.
         """
         try:
             if self._writer is None:
-                self._writer = connect(self._path, patience_ms=PATIENCE_MS)
+                self._writer = connect(self._path, lock_timeout_ms=LOCK_TIMEOUT_MS)
             if self._reader is None:
-                self._reader = connect(self._path, patience_ms=0)
+                self._reader = connect(self._path, lock_timeout_ms=0)
             yield self._writer
         except sqlite3.Error as error:
-            if is_of_the_file(error):
+            if is_file_unusable(error):
                 self._writer = self._reader = None
             raise
 
@@ -122,19 +122,19 @@ class SQLite:
                 connection.close()
 
 
-def connect(path: str, *, patience_ms: int) -> sqlite3.Connection:
-    """Open a connection that commits each statement by itself. Create the file if it is missing."""
+def connect(path: str, *, lock_timeout_ms: int) -> sqlite3.Connection:
+    """Open a connection with automatic commits. Create the file if it is missing."""
     sqlite_file.protect(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-    connection.execute(f"PRAGMA busy_timeout = {PATIENCE_MS}")
+    connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_MS}")
     for pragma in PRAGMAS:
-        _execute_patiently(connection, pragma)
-    connection.execute(f"PRAGMA busy_timeout = {patience_ms}")
+        _execute_with_retries(connection, pragma)
+    connection.execute(f"PRAGMA busy_timeout = {lock_timeout_ms}")
     return connection
 
 
-def _execute_patiently(connection: sqlite3.Connection, pragma: str, *, for_s: float = 2.0) -> None:
-    """Run the pragma, and retry while another process changes the journal mode, which ignores the timeout."""
+def _execute_with_retries(connection: sqlite3.Connection, pragma: str, *, for_s: float = 2.0) -> None:
+    """Run the pragma. Retry while another process changes the journal mode, which ignores busy_timeout."""
     deadline = time.monotonic() + for_s
     while True:
         try:

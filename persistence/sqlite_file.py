@@ -1,16 +1,16 @@
-"""SQLite's files: who may read them, and why they cannot be written."""
+"""SQLite's files: their mode, and why they cannot be written."""
 
 import os
 from contextlib import suppress
 
-MODE = 0o600  # they hold the private signing key
+MODE = 0o600  # the file contains the private signing key
 
 
 def protect(path: str) -> None:
-    """Create the file if it is missing, and let only its owner read and write it, -wal and -shm.
+    """Create the file if it is missing. Set the mode of the file, -wal and -shm to MODE.
 
-    SQLite gives -wal and -shm the mode of the file. An existing file is not opened: to close it would release
-    the locks that this process has on it. Errors are left to SQLite, which meets them next.
+    SQLite creates -wal and -shm with the mode of the file. An existing file is not opened, because closing it
+    would release the locks of this process. Errors are ignored here, because SQLite will raise them.
     """
     file = os.path.realpath(path)
     with suppress(OSError):

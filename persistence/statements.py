@@ -1,4 +1,4 @@
-"""SQLAlchemy Core statements, compiled once to SQL for drivers that are called directly."""
+"""Compiles SQLAlchemy Core statements once, to SQL for a driver that is called directly."""
 
 from collections import namedtuple
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -10,7 +10,7 @@ from sqlalchemy.types import TypeEngine
 
 Parameters = Mapping[str, Any]
 Row = Any
-"""A named tuple of what a statement gives: `row.title`."""
+"""A named tuple of the columns that a statement returns: `row.title`."""
 
 Convert = Callable[[Any], Any]
 
@@ -23,7 +23,7 @@ class Compiled(NamedTuple):
     constants: dict[str, Any]
     to_database: dict[str, Convert]
     columns: tuple[str, ...] | None
-    """None for text, whose columns only the database knows."""
+    """None for textual SQL, whose columns only the database knows."""
     from_database: list[tuple[int, Convert]]
     row: Callable[[Sequence[Any]], Row]
 
@@ -36,12 +36,12 @@ class Compiled(NamedTuple):
 
     def rows(self, raw: Sequence[Sequence[Any]], names: Sequence[str]) -> list[Row]:
         """Return the driver's rows as Rows; `names` are the columns as the database names them."""
-        make = self.row if self.columns is not None else _row_type(tuple(names))._make
+        make = self.row if self.columns is not None else _create_row_type(tuple(names))._make
         if not self.from_database:
             return [make(values) for values in raw]
-        return [make(self._converted(values)) for values in raw]
+        return [make(self._convert_row(values)) for values in raw]
 
-    def _converted(self, values: Sequence[Any]) -> list[Any]:
+    def _convert_row(self, values: Sequence[Any]) -> list[Any]:
         converted = [*values]
         for position, convert in self.from_database:
             converted[position] = convert(converted[position])
@@ -49,7 +49,7 @@ class Compiled(NamedTuple):
 
 
 Run = Callable[[Compiled, Parameters], Awaitable[tuple[list[Row], int]]]
-"""Gives the rows of a statement, and how many it changed."""
+"""Runs a statement. Returns its rows, and how many rows it changed."""
 
 
 def compile_for(dialect: Dialect, statement: Executable) -> Compiled:
@@ -67,21 +67,21 @@ def compile_for(dialect: Dialect, statement: Executable) -> Compiled:
         to_database={
             name: convert
             for name, bind in binds.items()
-            if (convert := _bound(bind.type, dialect).bind_processor(dialect))
+            if (convert := _adapt(bind.type, dialect).bind_processor(dialect))
         },
         columns=None if is_text else names,
         from_database=[
             (position, convert)
             for position, column in enumerate(columns)
-            if (convert := _bound(column.type, dialect).result_processor(dialect, None))
+            if (convert := _adapt(column.type, dialect).result_processor(dialect, None))
         ],
-        row=_row_type(names)._make,
+        row=_create_row_type(names)._make,
     )
 
 
-def _bound(of_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
+def _adapt(of_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:
     return of_type.dialect_impl(dialect)
 
 
-def _row_type(names: tuple[str, ...]) -> Any:
+def _create_row_type(names: tuple[str, ...]) -> Any:
     return namedtuple("Row", names)

@@ -50,7 +50,7 @@ class UserRow(NamedTuple):
     created_at: datetime
 
 
-# The key is (user_id, id) on PostgreSQL, so that the data can be distributed by user; SQLite numbers rows
+# The key is (user_id, id) on PostgreSQL, so that Citus can distribute the data by user. SQLite generates ids
 # only for a key that is one integer.
 tasks = Table(
     "tasks",
@@ -79,7 +79,7 @@ class TaskRow(NamedTuple):
     version: int
 
 
-# The response to a POST with an Idempotency-Key; null while its transaction is open.
+# The response to a POST with an Idempotency-Key. It is null while its transaction is open.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -101,8 +101,8 @@ class IdempotencyKeyRow(NamedTuple):
     created_at: datetime
 
 
-# The keys of the built-in issuer. `number` is counted up, so that only one of two servers that create the
-# next key at once succeeds.
+# The keys of the built-in issuer. `number` counts up, so that only one of two servers that create the next
+# key at the same time succeeds.
 signing_keys = Table(
     "signing_keys",
     metadata,

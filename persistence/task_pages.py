@@ -23,7 +23,7 @@ class Page(NamedTuple):
     next_cursor: str | None
 
 
-def _statement(sort: str, order: str, *, filtered: bool, continued: bool) -> Select[Any]:
+def _create_statement(sort: str, order: str, *, filtered: bool, continued: bool) -> Select[Any]:
     """Return the statement for a page, read from the index (user_id[, completed], sort column, id)."""
     column = _COLUMNS[sort]
     directions = [c.asc() if order == "asc" else c.desc() for c in (column, tasks.c.id)]
@@ -31,7 +31,7 @@ def _statement(sort: str, order: str, *, filtered: bool, continued: bool) -> Sel
     if filtered:
         statement = statement.where(tasks.c.completed == bindparam("completed", type_=Boolean))
     if continued:
-        # A row comparison is one range of the index; written out with OR it is a scan.
+        # A row comparison is a range of the index. With OR it would be a scan.
         here = tuple_(column, tasks.c.id)
         after = tuple_(bindparam("value", type_=column.type), bindparam("task_id", type_=BigInteger))
         statement = statement.where(here > after if order == "asc" else here < after)
@@ -39,7 +39,7 @@ def _statement(sort: str, order: str, *, filtered: bool, continued: bool) -> Sel
 
 
 _STATEMENTS = {
-    (sort, order, filtered, continued): _statement(sort, order, filtered=filtered, continued=continued)
+    (sort, order, filtered, continued): _create_statement(sort, order, filtered=filtered, continued=continued)
     for sort, order, filtered, continued in product(_COLUMNS, _ORDERS, (False, True), (False, True))
 }
 
@@ -54,7 +54,7 @@ async def get(
     order = order or ("asc" if sort == "title" else "desc")
     identity = ListIdentity(owner, status, sort, order)
     completed = _BY_COMPLETED[status]
-    # One more than asked tells whether there is a next page, without counting.
+    # One row more than the limit shows that there is a next page, without a count.
     parameters: dict[str, Any] = {"owner": owner, "completed": completed, "at_most": limit + 1}
     if cursor is not None:
         parameters |= cursors.decode(cursor, identity)._asdict()

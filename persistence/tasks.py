@@ -26,7 +26,7 @@ from persistence.tables import TaskRow, tasks
 
 _MINE = and_(tasks.c.user_id == bindparam("owner"), tasks.c.id == bindparam("task_id"))
 _NOW = bindparam("now", type_=tasks.c.updated_at.type)
-# A clock set back, or another server's, does not take a task back in time.
+# updated_at never decreases, even if a clock is set back or another server's clock is behind.
 _TOUCHED = {
     "updated_at": case((tasks.c.updated_at > _NOW, tasks.c.updated_at), else_=_NOW),
     "version": tasks.c.version + 1,
@@ -50,8 +50,8 @@ _INSERT = (
 )
 _COUNT = select(func.count().label("count")).where(tasks.c.user_id == bindparam("owner"))
 _GET = select(tasks).where(_MINE)
-# None keeps the title and completed, which cannot be null; a description may be set to null, so it has
-# a flag of its own.
+# Null keeps title and completed, which cannot be null. A description can be set to null, so a flag says
+# whether it is set.
 _UPDATE = (
     update(tasks)
     .where(_EXPECTED)
@@ -117,7 +117,7 @@ async def _insert(db: Transaction, owner: str, fields: Mapping[str, Any], now: d
         "now": now,
     }
     row: TaskRow | None = await db.fetch_one(_INSERT, values)
-    assert row is not None  # INSERT ... RETURNING returns its row
+    assert row is not None  # INSERT ... RETURNING always returns a row
     return row
 
 

@@ -26,13 +26,13 @@ _ID_BY_NAME = (
     .limit(1)
 )
 _REMOVE = delete(users).where(users.c.id == bindparam("owner"))
-# One row of nulls, whatever the table holds, for the sake of its columns' names.
+# One row of nulls, for the names of the columns.
 _COLUMNS = text("SELECT users.* FROM (SELECT 1) AS one LEFT JOIN users ON 1 = 0")
 _PROVISION = insert(users).values(id=bindparam("id"), created_at=bindparam("now"))
 
 
 async def create(db: Database, user_id: str, *, email: str, password_hash: str, now: datetime) -> UserRow:
-    """Create an account. `email` must be normalised. Raise EmailTaken."""
+    """Create an account. `email` must be normalized. Raise EmailTaken."""
     values = {"id": user_id, "email": email, "password_hash": password_hash, "created_at": now}
     try:
         row: UserRow | None = await db.fetch_one(_INSERT, values)
@@ -40,29 +40,29 @@ async def create(db: Database, user_id: str, *, email: str, password_hash: str, 
         if violated.name == "users_email_key":
             raise EmailTaken from None
         raise
-    assert row is not None  # INSERT ... RETURNING gives its row
+    assert row is not None  # INSERT ... RETURNING always returns a row
     return row
 
 
 async def find_by_email(db: Database, email: str) -> UserRow | None:
-    """Return the account with this normalised email, or None."""
+    """Return the account with this normalized email, or None."""
     return await db.fetch_one(_BY_EMAIL, {"email": email})
 
 
 async def find_id(db: Database, name: str, *, email: str) -> str | None:
-    """Return the id of the user whose id is `name`, otherwise of the account with this normalised email."""
-    statement = _ID_BY_NAME if await are_kept_here(db) else _ID
+    """Return the id of the user whose id is `name`, otherwise of the account with this normalized email."""
+    statement = _ID_BY_NAME if await is_own_table(db) else _ID
     row = await db.fetch_one(statement, {"name": name, "email": email})
     return None if row is None else str(row.id)
 
 
 async def find_account(db: Database, user_id: str) -> UserRow | None:
-    """Return the row of a user, None if it is in another program's table."""
-    return await db.fetch_one(_BY_ID, {"id": user_id}) if await are_kept_here(db) else None
+    """Return the row of a user. None if the table belongs to another program."""
+    return await db.fetch_one(_BY_ID, {"id": user_id}) if await is_own_table(db) else None
 
 
 async def remove(db: Database, owner: str) -> None:
-    """Delete the row of `owner` with all that refers to it. Only for this product's own table."""
+    """Delete the row of `owner` and all rows that refer to it. Only for this product's own table."""
     await db.execute(_REMOVE, {"owner": owner})
 
 
@@ -78,15 +78,15 @@ async def run_for_owner(
         return await run()
     except OwnerMissing:
         # If the issuer keeps its users in this very table, the user has been removed.
-        if not may_insert or not await are_kept_here(db):
+        if not may_insert or not await is_own_table(db):
             raise UnknownUser from None
     with suppress(ConstraintViolated):
         await db.execute(_PROVISION, {"id": owner, "now": now})
     return await run()
 
 
-async def are_kept_here(db: Database) -> bool:
-    """Return whether the table is this product's. Another program's is only referred to, never written.
+async def is_own_table(db: Database) -> bool:
+    """Return whether the table users is this product's. A table of another program is never written.
 
     Better Auth on the same database may have a table of that name (its `modelName: "users"`).
     """

@@ -17,10 +17,10 @@ async def create(db: Database, passwords: Passwords, *, email: str, password: st
     """
     password_hash = await passwords.hash(password)
     return await users.create(
-        db, str(uuid.uuid4()), email=normalised(email), password_hash=password_hash, now=now
+        db, str(uuid.uuid4()), email=normalize_email(email), password_hash=password_hash, now=now
     )
 
 
-def normalised(email: str) -> str:
-    """Return the email as it is stored and searched. The contract allows only ASCII."""
+def normalize_email(email: str) -> str:
+    """Return the email in lower case, as it is stored. The contract allows only ASCII."""
     return email.lower()

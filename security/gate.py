@@ -31,8 +31,8 @@ class Gate:
 
     def __init__(self, operation: AbstractOperation, rate_limits: RateLimits | None) -> None:
         self._rate_limits = rate_limits
-        self._limit = _limit(operation)
-        self._hook = _hook(operation)
+        self._limit = _find_limit(operation)
+        self._hook = _find_hook(operation)
         if self._hook is None and "{user_id}" in operation.path:
             raise UnsecuredOwnerError(f"{operation.method} {operation.path} has {{user_id}} but no security")
 
@@ -44,17 +44,17 @@ class Gate:
         """
         user: str | None = None
         if self._hook is not None:
-            claims = await self._hook(bearer_token(request.headers), request)
+            claims = await self._hook(get_bearer_token(request.headers), request)
             user = request.record.user = claims["sub"]
             if request.path_arguments.get("user_id", user) != user:
                 raise Forbidden
         if self._rate_limits is not None and self._limit is not None:
-            key = ("user", user) if user else ("address", address(request.scope.get("client")))
+            key = ("user", user) if user else ("address", get_address(request.scope.get("client")))
             await self._rate_limits.hit(self._limit, *key)
 
 
-def bearer_token(headers: Headers) -> str:
-    """Return the token of the one Authorization header (RFC 6750 2.1; the scheme in any case).
+def get_bearer_token(headers: Headers) -> str:
+    """Return the token of the Authorization header (RFC 6750 2.1; the scheme in any case).
 
     Raise Unauthenticated without such a header or with another scheme, InvalidToken for two headers.
     """
@@ -69,20 +69,20 @@ def bearer_token(headers: Headers) -> str:
     return str(token.strip().decode("latin-1"))
 
 
-def address(client: tuple[str, int] | None) -> str:
-    """Return the IPv4 address of an ASGI client, or its /64 of IPv6, which one customer has."""
+def get_address(client: tuple[str, int] | None) -> str:
+    """Return the IPv4 address of an ASGI client, or its /64 of IPv6, which belongs to one customer."""
     host = client[0] if client else ""
     try:
         found = ip_address(host.partition("%")[0])
-    except ValueError:  # a socket in the file system, or what a trusted proxy says
+    except ValueError:  # a Unix socket, or a value of a trusted proxy
         return host[:64]
     if isinstance(found, IPv6Address):
         found = found.ipv4_mapped or ip_network((found, 64), strict=False).network_address
     return str(found)
 
 
-def _hook(operation: AbstractOperation) -> Hook | None:
-    """Return the hook of an operation's only scheme, None if it requires no token."""
+def _find_hook(operation: AbstractOperation) -> Hook | None:
+    """Return the hook of the operation's only security scheme. None if it requires no token."""
     if not operation.security:
         return None
     [requirement] = operation.security
@@ -91,7 +91,7 @@ def _hook(operation: AbstractOperation) -> Hook | None:
     return hook
 
 
-def _limit(operation: AbstractOperation) -> str | None:
+def _find_limit(operation: AbstractOperation) -> str | None:
     """Return the name of the operation's rate limit."""
     name: str | None = operation._operation.get("x-rate-limit")
     if (name is not None) != (str(TooManyRequests.status) in operation.responses):

@@ -12,32 +12,32 @@ MIN_RSA_BITS = 2048  # RFC 7518 3.3
 _CURVES = {"OKP": {"Ed25519": "EdDSA"}, "EC": {"P-256": "ES256"}}
 _PRIVATE_MEMBERS = frozenset({"d", "k", "p", "q", "dp", "dq", "qi", "oth"})
 
-# The y coordinates, sign bit aside, of Ed25519 points whose order divides 8, canonical or not: a signature
-# under such a key can be made by anyone (RFC 8032 leaves the check to the application).
+# The y coordinates, without the sign bit, of Ed25519 points whose order divides 8, canonical or not. Anyone
+# can make a signature for such a key (RFC 8032 leaves the check to the application).
 _P = 2**255 - 19
 _Y_OF_ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD84D3D706A17C7
 _SMALL_ORDER = frozenset({0, 1, _P - 1, _P, _P + 1, _Y_OF_ORDER_8, _P - _Y_OF_ORDER_8})
 
 
-def parse(document: bytes) -> dict[str, jwt.PyJWK]:
+def parse_key_set(document: bytes) -> dict[str, jwt.PyJWK]:
     """Return the usable keys by kid.
 
-    Raise InvalidRequest or ValueError if it is not a key set.
+    Raise InvalidRequest or ValueError if `document` is not a key set.
     """
     members = strict_json.loads(document)
     entries = members.get("keys") if isinstance(members, dict) else None
     if not isinstance(entries, list):
         raise ValueError("this is not a key set")
-    return {entry["kid"]: key for entry in entries if (key := _key(entry)) is not None}
+    return {entry["kid"]: key for entry in entries if (key := _find_key(entry)) is not None}
 
 
-def _key(entry: Any) -> jwt.PyJWK | None:
+def _find_key(entry: Any) -> jwt.PyJWK | None:
     """Return a public signing key of an accepted algorithm, or None."""
     if not isinstance(entry, dict) or not isinstance(entry.get("kid"), str):
         return None
     if not _PRIVATE_MEMBERS.isdisjoint(entry) or not _is_for_signatures(entry):
         return None
-    algorithm = _algorithm(entry)
+    algorithm = _find_algorithm(entry)
     if algorithm is None or entry.get("alg", algorithm) != algorithm:
         return None
     try:
@@ -53,7 +53,7 @@ def _is_for_signatures(entry: dict[str, Any]) -> bool:
     return entry.get("use", "sig") == "sig" and isinstance(operations, list) and "verify" in operations
 
 
-def _algorithm(entry: dict[str, Any]) -> str | None:
+def _find_algorithm(entry: dict[str, Any]) -> str | None:
     """Return the algorithm of a key. An RSA key without `alg` is for RS256."""
     if entry.get("kty") == "RSA":
         named = entry.get("alg", "RS256")

@@ -16,10 +16,10 @@ from security import jwk
 
 log = logging.getLogger("todo.keys")
 
-REFRESH_S = 300  # a key that the issuer has withdrawn is gone this long after
-KEPT_S = 24 * 3600  # how long known keys are used while the issuer is away
-RETRY_S, MAX_RETRY_S = 2, 30  # between two fetches, however many unknown keys are asked for
-FETCH_S = 3
+REFRESH_S = 300  # a revoked key is accepted for this long
+MAX_AGE_S = 24 * 3600  # how long cached keys are used while the issuer is unreachable
+RETRY_S, MAX_RETRY_S = 2, 30  # between two fetches, regardless of the number of unknown keys
+FETCH_TIMEOUT_S = 3
 MAX_BYTES = 256 * 1024
 
 _FETCHES = Counter("todo_key_fetches", "Fetches of the outside issuer's keys.", ("outcome",))
@@ -49,7 +49,7 @@ class KeySet:
     def __init__(self, url: str, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._url = url
         self._clock = clock
-        self._tls = httpx.create_ssl_context()  # once: it reads every root certificate
+        self._tls = httpx.create_ssl_context()  # once, because it reads every root certificate
         self._keys: dict[str, jwt.PyJWK] = {}
         self._fetched_at = self._next_fetch_at = -math.inf
         self._failures = 0  # since the last fetch that succeeded
@@ -58,26 +58,28 @@ class KeySet:
     async def find(self, kid: str | None) -> jwt.PyJWK | None:
         """Return the key named `kid`, None if the issuer has no such key.
 
-        A known key is returned at once and refreshed in the background. Only an unknown key, or one that was
-        not refreshed for a long time, waits for a fetch. Raise Unavailable if the issuer is unreachable.
+        A cached key is returned at once and refreshed in the background. Wait for a fetch only if the key is
+        unknown or the cache is old. Raise Unavailable if the issuer is unreachable.
         """
         if kid is None:
             return None
         age_s = self._clock() - self._fetched_at
-        if age_s > KEPT_S:
+        if age_s > MAX_AGE_S:
             self._keys = {}
         if kid in self._keys and age_s <= REFRESH_S:
             return self._keys[kid]
-        fetching = self._fetch_unless_too_early()
+        fetching = self._start_fetch()
         is_outdated = age_s > 2 * REFRESH_S and not self._failures
         if fetching and (is_outdated or kid not in self._keys):
-            await asyncio.wait({fetching})  # not cancelled with the request: others wait for it too
+            await asyncio.wait(
+                {fetching}
+            )  # not cancelled with the request, because other requests wait for it
         if kid not in self._keys and self._failures:
-            raise self._unavailable()
+            raise self._create_unavailable()
         return self._keys.get(kid)
 
-    def _fetch_unless_too_early(self) -> asyncio.Task[None] | None:
-        """Return the fetch in progress or a new one, None too soon after the last."""
+    def _start_fetch(self) -> asyncio.Task[None] | None:
+        """Return the fetch in progress or start one. Return None too soon after the last fetch."""
         if self._fetching is None or self._fetching.done():
             if self._clock() < self._next_fetch_at:
                 return None
@@ -85,31 +87,31 @@ class KeySet:
         return self._fetching
 
     async def _fetch(self) -> None:
-        """Fetch the keys at the URL. Keep the known keys if that fails."""
-        began_at = self._clock()
+        """Fetch the keys at the URL. Keep the cached keys if that fails."""
+        started_at = self._clock()
         try:
-            self._keys = await self.fetched()
-        except Exception as error:  # of the network, of TLS, of the document: none may stop the requests
+            self._keys = await self.fetch()
+        except Exception as error:  # no error of the network, TLS or the document may fail requests
             self._failures += 1
             _FAILURES.inc()
             log.warning("the key set cannot be fetched", extra={"error": repr(error)})
         else:
-            self._failures, self._fetched_at = 0, began_at
+            self._failures, self._fetched_at = 0, started_at
             _SUCCESSES.inc()
             _FETCHED_AT.set_to_current_time()
             if not self._keys:
-                log.warning("the key set holds no key that can verify tokens")
+                log.warning("the key set contains no key that can verify tokens")
         doublings = min(max(self._failures - 1, 0), 4)  # 2 s for the first failure, then 4, 8, 16, 30
-        self._next_fetch_at = began_at + min(RETRY_S * 2**doublings, MAX_RETRY_S)
+        self._next_fetch_at = started_at + min(RETRY_S * 2**doublings, MAX_RETRY_S)
 
-    async def fetched(self) -> dict[str, jwt.PyJWK]:
+    async def fetch(self) -> dict[str, jwt.PyJWK]:
         """Return the usable keys at the URL, by kid.
 
-        Raise what the network, TLS and httpx raise, InvalidRequest and ValueError.
+        Raise errors of the network, TLS and httpx, InvalidRequest and ValueError.
         """
-        async with asyncio.timeout(FETCH_S):
+        async with asyncio.timeout(FETCH_TIMEOUT_S):
             document = await self._download()
-        return await asyncio.to_thread(jwk.parse, document)
+        return await asyncio.to_thread(jwk.parse_key_set, document)
 
     async def _download(self) -> bytes:
         """Return the content at the URL, without redirects and decompression."""
@@ -120,14 +122,14 @@ class KeySet:
             client.stream("GET", self._url, headers=headers) as response,
         ):
             if response.status_code != httpx.codes.OK:
-                raise ValueError(f"the issuer answers {response.status_code}")
+                raise ValueError(f"the issuer responds with {response.status_code}")
             async for chunk in response.aiter_raw():
                 document += chunk
                 if len(document) > MAX_BYTES:
-                    raise ValueError(f"the answer is longer than {MAX_BYTES} bytes")
+                    raise ValueError(f"the response is longer than {MAX_BYTES} bytes")
         return bytes(document)
 
-    def _unavailable(self) -> Unavailable:
+    def _create_unavailable(self) -> Unavailable:
         wait_s = math.ceil(self._next_fetch_at - self._clock())
         return Unavailable(
             "The keys of the issuer cannot be fetched. Try again in a moment.", retry_after_s=max(wait_s, 1)

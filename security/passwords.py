@@ -1,4 +1,4 @@
-"""Which passwords are allowed, and bcrypt in a bounded pool of threads (OWASP ASVS 6.2)."""
+"""Checks passwords and hashes them with bcrypt in a bounded pool of threads (OWASP ASVS 6.2)."""
 
 import asyncio
 import os
@@ -15,14 +15,14 @@ from contract.problems import CommonPassword, LongPassword, Unavailable, WrongCr
 T = TypeVar("T")
 
 ROUNDS = 12  # about 235 ms on one core
-MAX_BYTES = 72  # all that bcrypt reads; cutting off silently would make two passwords one
-# Hashing may take half of the cores, so that a storm of logins leaves the rest to everyone else.
+MAX_BYTES = 72  # bcrypt ignores further bytes, so that two passwords could be equal
+# Half of the cores, so that many logins leave the others to the other requests.
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 MAX_WAITING = 16 * THREADS  # about 4 s of waiting, then 503
 
 _RUNNING = Gauge("todo_bcrypt_running", "Passwords being hashed.", multiprocess_mode="livesum")
 _WAITING = Gauge("todo_bcrypt_waiting", "Passwords waiting for a thread.", multiprocess_mode="livesum")
-_REFUSALS = Counter("todo_bcrypt_refusals", "Requests refused since too many passwords wait.")
+_REFUSALS = Counter("todo_bcrypt_refusals", "Requests rejected because too many passwords wait.")
 
 
 class Passwords:
@@ -33,9 +33,9 @@ class Passwords:
         self._unfinished = 0
 
     def prepare(self) -> None:
-        """Create the hash that a login without an account is compared with.
+        """Create the hash that a login with an unknown email is compared with.
 
-        Called at startup if the server has accounts.
+        The app calls this at startup if the server has accounts.
         """
         self._no_account = self._threads.submit(_hash, os.urandom(16).hex().encode())
 
@@ -44,12 +44,12 @@ class Passwords:
         encoded = password.encode()
         if len(encoded) > MAX_BYTES:
             raise LongPassword(MAX_BYTES)
-        if password.lower() in _common_passwords():
+        if password.lower() in _load_common_passwords():
             raise CommonPassword
         return (await self._run(partial(_hash, encoded))).decode()
 
     async def check(self, password: str, password_hash: str | None) -> None:
-        """Raise WrongCredentials unless the password matches the hash; None never matches. One bcrypt."""
+        """Raise WrongCredentials unless the password matches the hash. None never matches, in equal time."""
         encoded = password.encode()
         known = password_hash.encode() if password_hash else await asyncio.wrap_future(self._no_account)
         is_right = await self._run(partial(bcrypt.checkpw, encoded[:MAX_BYTES], known))
@@ -72,7 +72,7 @@ class Passwords:
         _WAITING.set(max(self._unfinished - THREADS, 0))
 
     def close(self) -> None:
-        """End the threads after their work."""
+        """Stop the threads after their current hash."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
@@ -81,8 +81,8 @@ def _hash(password: bytes) -> bytes:
 
 
 @cache
-def _common_passwords() -> frozenset[str]:
+def _load_common_passwords() -> frozenset[str]:
     """Return the 30,000 most used passwords in lower case, read on the first sign-up."""
-    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - 50 ms and 12 MB, if ever needed
+    from zxcvbn.frequency_lists import FREQUENCY_LISTS  # noqa: PLC0415 - imported late: 50 ms and 12 MB
 
     return frozenset(FREQUENCY_LISTS["passwords"])

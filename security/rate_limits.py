@@ -27,7 +27,7 @@ Key = tuple[str, ...]
 _REJECTIONS = Counter("todo_rate_limit_refusals", "Requests rejected by a rate limit.", ("limit",))
 _AWAY = Gauge(
     "todo_rate_limit_storage_away",
-    "1 while some process cannot reach the shared counts, and counts for itself.",
+    "1 while a process cannot reach the shared counts, and counts for itself.",
     multiprocess_mode="livemax",
 )
 
@@ -71,7 +71,7 @@ class RateLimits:
         for name in rates:
             _REJECTIONS.labels(name)  # so that the metric exists before the first rejection
         self._own = Windows()
-        self._shared = None if storage == MEMORY else FixedWindowRateLimiter(_redis(storage))
+        self._shared = None if storage == MEMORY else FixedWindowRateLimiter(_create_redis(storage))
         self._is_away = False
         self._next_try = 0.0
 
@@ -85,7 +85,7 @@ class RateLimits:
         if ends_at is not None:
             _REJECTIONS.labels(name).inc()
             window_s = rate.get_expiry()
-            wait_s = math.ceil(ends_at + 0.5 - time.time())  # 0.5: Redis rounds to whole seconds
+            wait_s = math.ceil(ends_at + 0.5 - time.time())  # 0.5, because Redis rounds to whole seconds
             wait_s = min(max(wait_s, 1), window_s)
             raise TooManyRequests(name, count=rate.amount, window_s=window_s, wait_s=wait_s)
 
@@ -100,7 +100,7 @@ class RateLimits:
             try:
                 return await self._hit_shared(self._shared, rate, key)
             except (StorageError, TimeoutError, OSError) as error:
-                self._note_away(error)
+                self._record_failure(error)
         return self._own.hit(rate, key)
 
     async def _hit_shared(
@@ -108,7 +108,9 @@ class RateLimits:
     ) -> float | None:
         """Count the request in the Redis. Return when the window ends if the limit is exhausted."""
         if self._is_away:
-            self._next_try = time.monotonic() + RETRY_S  # one request tries, the others do not wait for it
+            self._next_try = (
+                time.monotonic() + RETRY_S
+            )  # one request tries to connect, the others do not wait
         async with asyncio.timeout(SHARED_TIMEOUT_S):
             is_allowed = await limiter.hit(rate, *key)
             ends_at = None if is_allowed else (await limiter.get_window_stats(rate, *key)).reset_time
@@ -118,18 +120,19 @@ class RateLimits:
             log.info("the rate limits are shared again")
         return ends_at
 
-    def _note_away(self, error: Exception) -> None:
+    def _record_failure(self, error: Exception) -> None:
         self._next_try = time.monotonic() + RETRY_S
         if not self._is_away:
             self._is_away = True
             _AWAY.set(1)
             log.warning(
-                "RATE_LIMIT_STORAGE is away: each process counts for itself", extra={"cause": repr(error)}
+                "RATE_LIMIT_STORAGE is unreachable: each process counts for itself",
+                extra={"cause": repr(error)},
             )
 
 
-def _redis(url: str) -> Storage:
-    # 55 ms and 7 MB that a server without one does not need.
+def _create_redis(url: str) -> Storage:
+    # Imported late: 55 ms and 7 MB, which a server without Redis does not need.
     from limits.aio.storage import RedisStorage  # noqa: PLC0415
     from redis.asyncio.retry import Retry  # noqa: PLC0415
     from redis.backoff import NoBackoff  # noqa: PLC0415

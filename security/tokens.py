@@ -14,13 +14,13 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from contract import strict_json
 from contract.problems import InvalidRequest, InvalidToken
-from contract.schemas import document as contract
+from contract.validation import load_contract as contract
 
-MAX_TOKEN_BYTES = 16 * 1024  # Better Auth puts the whole user row into it
-MAX_LIFETIME_S = 366 * 24 * 3600  # no issuer means a token for longer; it catches exp in milliseconds
+MAX_TOKEN_BYTES = 16 * 1024  # Better Auth puts the whole row of the user into the token
+MAX_LIFETIME_S = 366 * 24 * 3600  # rejects an exp in milliseconds
 LEEWAY_S = 30
 MAX_KID_LENGTH = 255
-REMEMBERED_S, MAX_REMEMBERED = 30, 4096  # verified tokens; about 2 KiB each
+CACHE_S, MAX_CACHED = 30, 4096  # verified tokens, about 2 KiB each
 
 # Header members that change what is signed or where the key comes from (RFC 7515 4.1, RFC 7797).
 _FOREIGN_MEMBERS = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
@@ -28,7 +28,7 @@ _TYPES = frozenset({"JWT", "at+jwt"})  # not better-auth.session-cache+jwt, sign
 _USER_ID = re.compile(contract()["components"]["schemas"]["UserId"]["pattern"])
 
 KeyFinder = Callable[[str | None], Awaitable[jwt.PyJWK | None]]
-"""The key with this `kid`, or None. It may raise Unavailable: not knowing is no reason for a 401."""
+"""Returns the key with this `kid`, or None. Raises Unavailable if the keys cannot be read."""
 
 
 class Verified(NamedTuple):
@@ -42,7 +42,7 @@ class Verified(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Verifier:
-    """Verifies the tokens of one issuer. `issuer` or `audience` None: not compared."""
+    """Verifies the tokens of one issuer. An `issuer` or `audience` of None is not compared."""
 
     algorithms: frozenset[str]
     find_key: KeyFinder
@@ -59,17 +59,17 @@ class Verifier:
         """
         digest = hashlib.sha256(token.encode()).digest()
         verified = self._remembered.get(digest)
-        if verified is None or not await self._is_still_good(verified):
+        if verified is None or not await self._is_valid(verified):
             verified = await self._verify(token)
-            self._remember(digest, verified)
+            self._add_to_cache(digest, verified)
         return verified.claims
 
-    async def _is_still_good(self, verified: Verified) -> bool:
+    async def _is_valid(self, verified: Verified) -> bool:
         return self.clock() < verified.until and await self.find_key(verified.kid) is verified.key
 
-    def _remember(self, digest: bytes, verified: Verified) -> None:
+    def _add_to_cache(self, digest: bytes, verified: Verified) -> None:
         self._remembered.pop(digest, None)
-        if len(self._remembered) >= MAX_REMEMBERED:
+        if len(self._remembered) >= MAX_CACHED:
             del self._remembered[next(iter(self._remembered))]  # the oldest
         self._remembered[digest] = verified
 
@@ -83,7 +83,7 @@ class Verifier:
         if key is None or not _has_length_for(key, signature):
             raise InvalidToken
         claims = self._decode(token, key, header["alg"])
-        return Verified(claims, kid, key, until=min(self.clock() + REMEMBERED_S, claims["exp"]))
+        return Verified(claims, kid, key, until=min(self.clock() + CACHE_S, claims["exp"]))
 
     def _check_header(self, header: dict[str, Any]) -> None:
         algorithm, kind, kid = header.get("alg"), header.get("typ", "JWT"), header.get("kid", "")
@@ -116,17 +116,17 @@ class Verifier:
                 leeway=LEEWAY_S,
                 options={"require": ["exp", "sub"], "verify_aud": self.audience is not None},
             )
-        except (jwt.PyJWTError, TypeError, ValueError):  # PyJWT lets the last two out for odd input
+        except (jwt.PyJWTError, TypeError, ValueError):  # PyJWT raises the last two for some malformed tokens
             raise InvalidToken from None
         return claims
 
 
 def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
-    """Return header, payload and signature, not verified."""
+    """Return header, payload and signature without verification."""
     segments = token.split(".")
     if len(token) > MAX_TOKEN_BYTES or len(segments) != 3:
         raise InvalidToken
-    header, payload, signature = (_bytes(segment) for segment in segments)
+    header, payload, signature = (_decode_segment(segment) for segment in segments)
     try:
         members = strict_json.loads(header), strict_json.loads(payload)
     except InvalidRequest:
@@ -137,11 +137,11 @@ def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
 
 
 def _has_length_for(key: jwt.PyJWK, signature: bytes) -> bool:
-    """Return whether the RSA signature has its key's length (RFC 8017 8.1.2), which OpenSSL ignores."""
+    """Return whether an RSA signature is as long as its key (RFC 8017 8.1.2). OpenSSL does not check it."""
     return not isinstance(key.key, RSAPublicKey) or len(signature) == (key.key.key_size + 7) // 8
 
 
-def _bytes(segment: str) -> bytes:
+def _decode_segment(segment: str) -> bytes:
     """Decode a non-empty segment of canonical base64url without padding."""
     try:
         decoded = base64.b64decode(segment + "=" * (-len(segment) % 4), altchars=b"-_", validate=True)

@@ -1,4 +1,4 @@
-"""How many connections the file descriptors of a process allow."""
+"""Fits the number of connections to the file descriptors of the process."""
 
 import logging
 import resource
@@ -7,7 +7,7 @@ from server.protocol import MAX_REJECTIONS_DIVISOR
 
 log = logging.getLogger("todo.server")
 
-RESERVED_FILES = 64  # the database, the log, metrics, Redis, key sets, and sockets to listen on
+RESERVED_FILES = 64  # for the database, the log, metrics, Redis, key sets and listening sockets
 
 
 def fit_file_limit(max_connections: int) -> int:

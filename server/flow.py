@@ -1,4 +1,4 @@
-"""How much the server reads from a connection, and how long it waits for a client that does not read."""
+"""Bounds what the server reads from a connection, and how long it waits for a client that does not read."""
 
 import fcntl
 import socket
@@ -9,11 +9,11 @@ from collections.abc import Sized
 
 from uvicorn.protocols.http.flow_control import FlowControl
 
-MAX_PIPELINED = 16  # requests that wait for the response before theirs
+MAX_PIPELINED = 16  # requests that wait for the response to an earlier request
 
 
 class Flow(FlowControl):
-    """uvicorn's flow control, which reads nothing while the pipeline is full."""
+    """uvicorn's flow control, which does not read while the pipeline is full."""
 
     def __init__(self, transport: Transport, pipeline: Sized) -> None:
         super().__init__(transport)
@@ -30,7 +30,7 @@ class Flow(FlowControl):
 
 
 class Unsent:
-    """The bytes of a connection that the client has not received, and since when they are as many."""
+    """The number of bytes that the client has not received, and since when it is unchanged."""
 
     def __init__(self, timeout_s: float) -> None:
         self._timeout_s = timeout_s
@@ -40,27 +40,27 @@ class Unsent:
     def is_stuck(self, transport: Transport, now_s: float) -> bool:
         """Return whether the write buffer is not empty and did not change for the timeout.
 
-        It grows only while the client reads, because the app waits when the buffer is full.
+        The buffer grows only while the client reads, because the app waits when the buffer is full.
         """
         buffered = transport.get_write_buffer_size()
-        unsent = buffered + _unacknowledged_bytes(transport) if buffered else 0
+        unsent = buffered + _count_unacknowledged(transport) if buffered else 0
         if unsent != self._bytes:
             self._bytes, self._since_s = unsent, now_s
         return unsent > 0 and now_s - self._since_s > self._timeout_s
 
 
 def reset(transport: Transport) -> None:
-    """Close the connection and drop what is not sent.
+    """Close the connection and drop unsent bytes.
 
-    Without SO_LINGER the system keeps up to 4 MB of it for as long as the client keeps the connection.
+    Without SO_LINGER the system keeps up to 4 MB of them until the client closes the connection.
     """
     at_once = struct.pack("ii", 1, 0)
     transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, at_once)
     transport.abort()
 
 
-def _unacknowledged_bytes(transport: Transport) -> int:
-    """Return the bytes in the socket's buffer, 0 where the system does not tell."""
+def _count_unacknowledged(transport: Transport) -> int:
+    """Return the number of bytes in the buffer of the socket, 0 if the system cannot tell."""
     try:
         packed = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
     except OSError:

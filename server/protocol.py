@@ -1,4 +1,4 @@
-"""uvicorn's HTTP/1.1 connection, with deadlines and limits that uvicorn has no settings for."""
+"""uvicorn's HTTP/1.1 connection, with deadlines and limits that are no settings of uvicorn."""
 
 import asyncio
 import logging
@@ -11,18 +11,18 @@ from contract.guard import MAX_HEADER_BYTES
 from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unavailable, Unreadable
 from observability.request_records import new_request_id
 from server.flow import Flow, Unsent, reset
-from server.rejections import render
+from server.rejections import render_rejection
 
 log = logging.getLogger("todo.server")
 
-SLICE_BYTES = 1024  # parsed at once, so that few requests are parsed beyond the limit of the pipeline
+SLICE_BYTES = 1024  # parsed at a time, so that few requests exceed the limit of the pipeline
 UNREAD_TIMEOUT_S = 10
-MAX_REJECTIONS_DIVISOR = 8  # of MAX_CONNECTIONS: how many more connections receive a 503
+MAX_REJECTIONS_DIVISOR = 8  # an eighth of MAX_CONNECTIONS more connections get a 503
 _NOTHING = memoryview(b"")
 
 
 class Protocol(HttpToolsProtocol):
-    """A connection with deadlines and limits for what the client sends and does not read.
+    """A connection with deadlines and limits for requests, and for responses that the client does not read.
 
     contract/bodies.py has the deadline and the limit of a body.
     """
@@ -53,7 +53,7 @@ class Protocol(HttpToolsProtocol):
             self._await_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Tell every request that its client is gone; uvicorn tells the newest one."""
+        """Signal the disconnect to every request. uvicorn signals it to the newest only."""
         self._stop_waiting()
         for cycle in (self._running, *(cycle for cycle, _ in self.pipeline)):
             if cycle is not None and not cycle.response_complete:
@@ -79,7 +79,7 @@ class Protocol(HttpToolsProtocol):
         self._in_headers = False
         self._is_upgrade = self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT"
         if self._is_surplus:
-            self._refuse(Unavailable("The server has too many connections. Try again in a moment."))
+            self._reject(Unavailable("The server has too many connections. Try again in a moment."))
         elif not self._is_upgrade:
             super().on_headers_complete()
 
@@ -89,7 +89,7 @@ class Protocol(HttpToolsProtocol):
             super().on_header(name, value)
 
     def on_chunk_header(self) -> None:
-        """Begin a chunk. Trailers may follow the last one, which is empty."""
+        """Begin a chunk. Trailers may follow the last chunk, which is empty."""
         self._in_trailers = True
         self._header_bytes = 0
 
@@ -109,7 +109,7 @@ class Protocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what was received. Keep the rest unparsed while the pipeline is full."""
+        """Parse the received bytes. Keep the rest unparsed while the pipeline is full."""
         self._unset_keepalive_if_required()
         self._unparsed = memoryview(b"".join((self._unparsed, data)) if self._unparsed else data)
         self._parse()
@@ -132,15 +132,15 @@ class Protocol(HttpToolsProtocol):
             self.on_response_complete()
 
     def send_400_response(self, msg: str) -> None:
-        """Reject what is not HTTP with a problem."""
-        self._refuse(Unreadable())
+        """Reject malformed HTTP with a problem."""
+        self._reject(Unreadable())
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
         self._running = cycle
         super()._start_asgi_task(cycle, app)
 
     def _parse(self) -> None:
-        """Parse in slices, then see whether headers are due. A request in one slice sets no timer."""
+        """Parse in slices, then set or clear the deadline of the headers."""
         while self._unparsed and not self.flow.is_full() and not self.transport.is_closing():
             data, self._unparsed = self._unparsed[:SLICE_BYTES], self._unparsed[SLICE_BYTES:]
             self._parse_slice(data)
@@ -157,7 +157,7 @@ class Protocol(HttpToolsProtocol):
         except httptools.HttpParserUpgrade as upgrade:
             self._ignore_upgrade(data[upgrade.args[0] :])
         except httptools.HttpParserError:
-            self._refuse(Unreadable())
+            self._reject(Unreadable())
         else:
             self._count_header_bytes(len(data))
 
@@ -165,13 +165,13 @@ class Protocol(HttpToolsProtocol):
         if self._in_headers or self._in_trailers:
             self._header_bytes += received
             if self._header_bytes > 2 * MAX_HEADER_BYTES:  # complete headers: contract/guard.py
-                self._refuse(HeadersTooLarge())
+                self._reject(HeadersTooLarge())
 
     def _ignore_upgrade(self, rest: memoryview) -> None:
         """Parse the request again without Upgrade, because httptools skips the body (RFC 9110 7.8)."""
         if self.transport.is_closing():
             return
-        if not self._is_upgrade:  # CONNECT: what follows is no HTTP
+        if not self._is_upgrade:  # CONNECT: no HTTP follows
             self._close_after_response()
             return
         version = self.parser.get_http_version().encode()
@@ -183,38 +183,38 @@ class Protocol(HttpToolsProtocol):
 
     def _await_headers(self) -> None:
         if self._deadline is None:
-            self._deadline = self.loop.call_later(self._header_timeout_s, self._give_up)
+            self._deadline = self.loop.call_later(self._header_timeout_s, self._time_out)
 
     def _stop_waiting(self) -> None:
         if self._deadline is not None:
             self._deadline.cancel()
             self._deadline = None
 
-    def _give_up(self) -> None:
+    def _time_out(self) -> None:
         if self._in_headers:
-            self._refuse(RequestTimeout("The headers did not arrive in time."))
+            self._reject(RequestTimeout("The headers did not arrive in time."))
         else:
             self.transport.close()
 
-    def _refuse(self, problem: Problem) -> None:
-        """Send the problem and close. If a response is due before it, close after that one."""
+    def _reject(self, problem: Problem) -> None:
+        """Send the problem and close the connection. If a response is due, only close after that response."""
         if self.transport.is_closing():
             return
-        if self._has_answer_due():
+        if self._is_response_due():
             self._close_after_response()
             return
         request_id = new_request_id()
-        self.transport.write(render(problem, request_id))
+        self.transport.write(render_rejection(problem, request_id))
         self.transport.close()
-        log.info("refused", extra={"status": problem.status, "request_id": request_id})
+        log.info("rejected", extra={"status": problem.status, "request_id": request_id})
 
     def _close_after_response(self) -> None:
         self._unparsed = _NOTHING
         self.cycle.keep_alive = False
         self.flow.pause_reading()
 
-    def _has_answer_due(self) -> bool:
-        """Return whether a complete request has no response yet, or another one's has begun."""
+    def _is_response_due(self) -> bool:
+        """Return whether a complete request waits for its response, or a response has begun."""
         cycle = self.cycle
         return not (
             cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)

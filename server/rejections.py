@@ -1,14 +1,14 @@
-"""Responses to what never becomes a request of the app."""
+"""Renders responses to requests that do not reach the app."""
 
 from http import HTTPStatus
 
 from contract.problems import Problem
-from contract.rendering import MEDIA_TYPE, problem_json
+from contract.rendering import MEDIA_TYPE, render_problem
 
 
-def render(problem: Problem, request_id: str) -> bytes:
+def render_rejection(problem: Problem, request_id: str) -> bytes:
     """Return a whole HTTP/1.1 response."""
-    content = problem_json(problem, request_id)
+    content = render_problem(problem, request_id)
     lines = [
         f"HTTP/1.1 {problem.status} {HTTPStatus(problem.status).phrase}",
         f"content-type: {MEDIA_TYPE}",

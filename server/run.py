@@ -13,24 +13,24 @@ from app import create_app
 from observability import logs
 from server.file_limit import fit_file_limit
 from server.protocol import Protocol
-from server.stopping import Server, end, end_quickly, end_with_supervisor
+from server.shutdown import Server, freeze_and_return, handle_sigterm, stop_with_supervisor
 from server.supervisor import Supervisor
-from settings import Settings, hand_down
+from settings import Settings, set_for_children
 
-if TYPE_CHECKING:  # app.py is the first to import it, having silenced a warning
+if TYPE_CHECKING:  # app.py must import it first, because it silences a warning
     from connexion import AsyncApp
 
 KEEP_ALIVE_S = 5
-GRACE_S = 5  # of the 8 s after SIGTERM within which the process is to end; longer than any statement
+GRACE_S = 5  # of the 8 s after SIGTERM; longer than any statement
 
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT. Send the responses to all received requests before the process ends."""
-    signal.signal(signal.SIGTERM, end)  # uvicorn raises it anew when it has stopped
+    signal.signal(signal.SIGTERM, handle_sigterm)  # uvicorn raises the signal again when it has stopped
     config = uvicorn.Config(
-        "server.run:app_from_environment",
+        "server.run:create_app_from_environment",
         factory=True,
-        lifespan="on",  # what goes wrong in the assembly stops the start
+        lifespan="on",  # an error of the assembly stops the startup
         http=partial(  # type: ignore[arg-type]
             Protocol,
             header_timeout_s=settings.header_timeout,
@@ -43,13 +43,13 @@ def serve(settings: Settings) -> None:
         log_config=None,
         access_log=False,
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),  # a client may send them too
+        proxy_headers=bool(settings.trusted_proxies),  # clients can send these headers too
         forwarded_allow_ips=list(settings.trusted_proxies),
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=GRACE_S,
     )
     has_started = _run_workers(config) if settings.workers > 1 else _run(config)
-    sys.exit(end_quickly(0 if has_started else STARTUP_FAILURE))
+    sys.exit(freeze_and_return(0 if has_started else STARTUP_FAILURE))
 
 
 def _run(config: uvicorn.Config) -> bool:
@@ -62,15 +62,15 @@ def _run(config: uvicorn.Config) -> bool:
 def _run_workers(config: uvicorn.Config) -> bool:
     """Serve in worker processes, and return whether they could start."""
     with tempfile.TemporaryDirectory(prefix="todo-metrics-") as folder:
-        hand_down("PROMETHEUS_MULTIPROC_DIR", folder)  # before prometheus_client is imported there
+        set_for_children("PROMETHEUS_MULTIPROC_DIR", folder)  # before prometheus_client is imported there
         supervisor = Supervisor(config, [config.bind_socket()], folder)
         supervisor.run()
     return not supervisor.has_failed
 
 
-def app_from_environment() -> "AsyncApp":
+def create_app_from_environment() -> "AsyncApp":
     """Return the app of one worker process."""
-    end_with_supervisor()
+    stop_with_supervisor()
     settings = Settings.from_environment()
     logs.configure(settings.log_level, with_colour=not settings.no_color, is_queued=True)
     return create_app(settings)

@@ -11,28 +11,28 @@ from uvicorn.config import STARTUP_FAILURE
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
-from server.stopping import Server, end
+from server.shutdown import Server, handle_sigterm
 
 log = logging.getLogger("todo.server")
 
-MAX_UNANSWERED = 10  # rounds of 0.5 s
-YOUNG_S = 30  # a worker that lives longer has not died of its startup
+MAX_UNANSWERED = 10  # pings, one every 0.5 s
+YOUNG_S = 30  # a worker that dies later did not fail in its startup
 DELAYS_S = (0, 1, 2, 4, 8, 10)
-STOP_S = 6.2  # a worker takes 5 for requests and 1 for log records, unless it does not react to SIGTERM
+STOP_TIMEOUT_S = 6.2  # a worker needs up to 5 s for requests and 1 s for log records
 
 
 class Worker(Process):
-    """A worker process of uvicorn, which is pinged without waiting for its answer."""
+    """A worker process of uvicorn. The supervisor does not wait for the responses to its pings."""
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket]) -> None:
         super().__init__(config, sockets)
-        self.born_at = time.monotonic()
+        self.started_at = time.monotonic()
         self._has_answered = False
         self._unanswered = 0
 
     def target(self, sockets: list[socket] | None = None) -> None:
         """Serve, and write the last log records. Runs in the worker process."""
-        signal.signal(signal.SIGTERM, end)  # uvicorn raises it again when it has stopped
+        signal.signal(signal.SIGTERM, handle_sigterm)  # uvicorn raises it again when it has stopped
         self._server = Server(self.config)
         try:
             super().target(sockets)
@@ -40,10 +40,10 @@ class Worker(Process):
             logging.shutdown()
 
     def is_alive(self, timeout: float = 0) -> bool:
-        """Return False when the process has ended, or does not answer any more.
+        """Return False if the process has ended or no longer responds to pings.
 
-        The first answer may come late: the worker imports its modules before, perhaps with a tenth of a CPU.
-        Rounds are counted and not seconds, because a paused container stops the supervisor as well.
+        The first response may be late, because the worker imports its modules first. Pings are counted and
+        not seconds, because a paused container pauses the supervisor as well.
         """
         if not self.process.is_alive():
             return False
@@ -57,14 +57,14 @@ class Worker(Process):
 
 
 class Supervisor(Multiprocess):
-    """uvicorn's supervisor, which hears SIGTERM within half a second, whatever its workers do.
+    """uvicorn's supervisor, which handles SIGTERM within 0.5 s, whatever its workers do.
 
-    It closes the socket on SIGTERM, as its workers do: a client that connects would wait for a response that
-    nobody sends. `metrics_folder` is where the workers write their metrics.
+    It closes the socket on SIGTERM, as its workers do. Otherwise a client that connects would wait in vain.
+    The workers write their metrics to `metrics_folder`.
     """
 
     processes: list[Worker]  # type: ignore[assignment]
-    # They would start workers of uvicorn's own class.
+    # These handlers would start workers of uvicorn's class.
     handle_hup = handle_ttin = handle_ttou = None  # type: ignore[assignment]
 
     def __init__(self, config: uvicorn.Config, sockets: list[socket], metrics_folder: str) -> None:
@@ -80,7 +80,7 @@ class Supervisor(Multiprocess):
             self._start_worker()
 
     def keep_subprocess_alive(self) -> None:
-        """Replace the workers that have died, later and later if they die young."""
+        """Replace dead workers, after increasing delays if they die young."""
         for worker in list(self.processes):
             if not self.should_exit.is_set() and not worker.is_alive():
                 self._replace(worker)
@@ -95,18 +95,18 @@ class Supervisor(Multiprocess):
         self.processes.append(worker)
 
     def _replace(self, worker: Worker) -> None:
-        """Log the death and plan when to start another worker. What it counted stays."""
-        worker.kill()  # in case it only does not answer
+        """Log the death and schedule another worker. The counters of the dead worker remain."""
+        worker.kill()  # it may be alive without responding
         worker.join()
         self.processes.remove(worker)
         mark_process_dead(worker.pid, self._metrics_folder)
         about = {"pid": worker.pid, "exit_code": worker.exitcode}
-        if worker.exitcode == STARTUP_FAILURE:  # another one would fail as well
+        if worker.exitcode == STARTUP_FAILURE:  # another worker would fail as well
             log.error("a worker process cannot start", extra=about)
             self.has_failed = True
             self.should_exit.set()
             return
-        if time.monotonic() - worker.born_at > YOUNG_S:
+        if time.monotonic() - worker.started_at > YOUNG_S:
             self._young_deaths = 0
         delay_s = DELAYS_S[min(self._young_deaths, len(DELAYS_S) - 1)]
         self._young_deaths += 1
@@ -121,7 +121,7 @@ class Supervisor(Multiprocess):
 
     def join_all(self) -> None:
         """Wait for the workers. Kill those that do not end in time."""
-        deadline = time.monotonic() + STOP_S
+        deadline = time.monotonic() + STOP_TIMEOUT_S
         for worker in self.processes:
             worker.process.join(max(0, deadline - time.monotonic()))
             if worker.exitcode is None:

@@ -9,8 +9,8 @@ from unittest.mock import patch
 import httpx
 from sqlalchemy import text
 
-from cli import people
-from cli.arguments import parser
+from cli import user
+from cli.arguments import create_parser
 from settings import Settings
 from tests.support.command_line import Terminal, call_todo, start_todo
 from tests.support.server import Server, open_engine
@@ -169,9 +169,9 @@ def test_two_removals_of_one_user_at_once_both_succeed(secret_server: Server, ad
     ada.post_with_key("once")
     copy_task(secret_server, ada.id, 3000)
     settings = Settings.from_environment(settings_of(secret_server))
-    arguments = parser().parse_args(["user", "remove", ada.id, "--yes"])
+    arguments = create_parser().parse_args(["user", "remove", ada.id, "--yes"])
     with ThreadPoolExecutor(2) as threads:
-        removals = [threads.submit(people.remove, settings, arguments) for _ in range(2)]
+        removals = [threads.submit(user.remove, settings, arguments) for _ in range(2)]
     assert [removal.exception() for removal in removals] == [None, None]
     assert count_rows(secret_server, ada.id) == {"tasks": 0, "idempotency_keys": 0, "users": 0}
 
@@ -206,7 +206,7 @@ def test_users_table_of_another_program_is_never_written_to(new_database: Callab
         )
         ended = call_todo(folder, "user", "remove", "ada", "--yes", **settings)
         assert ended.status == 0
-        assert "another program's" in ended.output
+        assert "belongs to another program" in ended.output
         assert connection.execute(text("SELECT count(*) FROM tasks")).scalar_one() == 0
         assert [tuple(found) for found in connection.execute(text("SELECT * FROM users"))] == [row]
     engine.dispose()

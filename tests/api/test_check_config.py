@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from cli import checks
+from cli import check_config
 from cli.errors import CommandError
 from settings import Settings
 from tests.support.command_line import call_todo
@@ -59,29 +59,29 @@ def test_everything_wrong_is_reported_at_once_without_a_secret(tmp_path: Path):
 
 def test_database_file_that_cannot_be_written_is_wrong(tmp_path: Path):
     with pytest.raises(CommandError, match="missing does not exist"):
-        run_check(checks._database, DATABASE_URL=f"sqlite:///{tmp_path / 'missing' / 'todo.db'}")
+        run_check(check_config._check_database, DATABASE_URL=f"sqlite:///{tmp_path / 'missing' / 'todo.db'}")
 
 
 @on_sqlite
 def test_running_server_of_these_settings_is_no_error(account_server: Server):
     settings = {name: account_server.settings[name] for name in ("DATABASE_URL", "PORT")}
-    assert "already" in run_check(checks._port, **settings)
-    assert "the newest" in run_check(checks._database, **settings)
+    assert "already" in run_check(check_config._check_port, **settings)
+    assert "the newest" in run_check(check_config._check_database, **settings)
 
 
 def test_state_of_the_schema_is_reported(new_database: Callable[[], str], tmp_path: Path):
     url = new_database()
-    assert "no tables" in run_check(checks._database, DATABASE_URL=url)
+    assert "no tables" in run_check(check_config._check_database, DATABASE_URL=url)
     call_todo(tmp_path, "migrate", DATABASE_URL=url)
-    assert "the newest" in run_check(checks._database, DATABASE_URL=url)
+    assert "the newest" in run_check(check_config._check_database, DATABASE_URL=url)
     engine = open_engine(url)
     with engine.connect() as connection:
         connection.execute(text("UPDATE todo_schema_version SET version_num = '0002'"))
-        assert "0002" in run_check(checks._database, DATABASE_URL=url)
+        assert "0002" in run_check(check_config._check_database, DATABASE_URL=url)
         with pytest.raises(CommandError, match="0002, and RUN_MIGRATIONS is off"):
-            run_check(checks._database, DATABASE_URL=url, RUN_MIGRATIONS="off")
+            run_check(check_config._check_database, DATABASE_URL=url, RUN_MIGRATIONS="off")
         connection.execute(text("UPDATE todo_schema_version SET version_num = '9999'"))
-        assert "newer than" in run_check(checks._database, DATABASE_URL=url)
+        assert "newer than" in run_check(check_config._check_database, DATABASE_URL=url)
     engine.dispose()
 
 
@@ -108,6 +108,6 @@ def test_usable_keys_of_the_issuer_are_counted():
 
 def check_keys(url: str) -> str:
     try:
-        return run_check(checks._keys, JWKS_URL=url, **ISSUER)
+        return run_check(check_config._check_keys, JWKS_URL=url, **ISSUER)
     except CommandError as failure:
         return str(failure)

@@ -35,7 +35,7 @@ def served() -> dict[str, set[str]]:
     """The labels of each metric that the app has counted after one request."""
     asyncio.run(check_assembly(Settings()))
     found: dict[str, set[str]] = defaultdict(set)
-    for sample in parse_samples(metrics.text().decode()):
+    for sample in parse_samples(metrics.render_metrics().decode()):
         found[sample.name] |= sample.labels.keys()
     return dict(found)
 

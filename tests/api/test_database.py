@@ -90,7 +90,7 @@ def test_migrations_create_the_tables_and_columns_that_statements_use(engine: En
 
 def test_newest_revision_is_the_one_that_alembic_upgrades_to():
     script = ScriptDirectory(str(schema.MIGRATIONS))
-    assert script.get_heads() == [schema.newest()]
+    assert script.get_heads() == [schema.get_newest()]
 
 
 def test_upgrade_of_the_newest_schema_changes_nothing(engine: Engine, url: str):

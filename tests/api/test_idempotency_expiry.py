@@ -95,7 +95,7 @@ def sweep(url: str, clock: Callable[[], datetime], *, until: Callable[[], bool])
     """Keep sweeping until the condition is true or 5 s are over. Return whether it is true."""
 
     async def keep_sweeping(database: Database) -> bool:
-        sweeping = asyncio.create_task(idempotency.keep_sweeping(database, clock))
+        sweeping = asyncio.create_task(idempotency.sweep_forever(database, clock))
         is_true = await asyncio.to_thread(eventually, until, 5)
         sweeping.cancel()
         return is_true

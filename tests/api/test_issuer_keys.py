@@ -12,7 +12,7 @@ import pytest
 from persistence import schema, signing_keys
 from persistence.database import Database
 from persistence.statements import Compiled, Parameters, Run
-from security.issuer import Issuer, _new_key
+from security.issuer import Issuer, _create_key
 
 pytestmark = pytest.mark.anyio
 
@@ -99,7 +99,7 @@ async def test_known_kid_reads_nothing(database: CountedDatabase, clock: Clock):
 async def test_key_of_another_server_is_found_after_2_seconds(database: CountedDatabase, clock: Clock):
     issuer = Issuer(database, ORIGIN, clock)
     old = kid_of(await issuer.token("ada"))
-    kid, private_jwk = _new_key()
+    kid, private_jwk = _create_key()
     await signing_keys.add(database, 2, kid=kid, private_jwk=private_jwk, now=clock.now)
     clock.advance(1)
     assert await issuer.find_key(kid) is None

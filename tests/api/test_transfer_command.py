@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from cli import lines
+from cli import import_lines
 from contract.problems import KeyInUse
 from persistence import imports
 from persistence.database import Database
@@ -133,7 +133,7 @@ def test_batch_that_two_imports_store_at_once_is_stored_once(commands: Commands)
         with pytest.raises(KeyInUse):
             await imports.store(db, "gus", batch[:50], file="file", before=0, now=now)
         await imports.store(db, "hal", batch[:50], file="file", before=0, now=now)
-        await imports.forget(db, "hal", "file")
+        await imports.remove_progress(db, "hal", "file")
         assert await imports.begin(db, "gus", "file", now) == len(batch)
 
     run_on(commands.settings["DATABASE_URL"], store_at_once)
@@ -145,7 +145,7 @@ def test_batch_that_two_imports_store_at_once_is_stored_once(commands: Commands)
 def test_two_imports_of_one_file_at_once_store_each_task_once(
     commands: Commands, monkeypatch: pytest.MonkeyPatch
 ):
-    read_batches = lines.Checked.batches
+    read_batches = import_lines.CheckedTasks.batches
 
     def read_batches_after_another_import(*arguments: Any, **options: Any) -> Iterator[Any]:
         monkeypatch.undo()
@@ -153,7 +153,7 @@ def test_two_imports_of_one_file_at_once_store_each_task_once(
             assert thread.submit(commands.run, "import", "two", given=to_lines([TASK])).result().status == 0
         yield from read_batches(*arguments, **options)
 
-    monkeypatch.setattr(lines.Checked, "batches", read_batches_after_another_import)
+    monkeypatch.setattr(import_lines.CheckedTasks, "batches", read_batches_after_another_import)
     overtaken = commands.run("import", "two", given=to_lines([TASK]))
     assert (overtaken.status, overtaken.errors) == (1, "todo: the same file is being imported elsewhere\n")
     assert len(commands.tasks_of("two")) == 1

@@ -140,7 +140,7 @@ def test_warnings_about_an_unavailable_database_and_redis_have_no_host_and_no_ro
     lines = server.log.splitlines()
     warnings = [line for line in lines if '"warning"' in line]
     assert server.log.count("the database is not ready") == 1
-    for event in ('"event":"unavailable"', '"event":"RATE_LIMIT_STORAGE is away'):
+    for event in ('"event":"unavailable"', '"event":"RATE_LIMIT_STORAGE is unreachable'):
         assert any(event in line for line in warnings), event
     assert [line for line in warnings if CANARY in line or "127.0.0.1" in line] == []
     assert f"{CANARY}password" not in server.log

@@ -10,7 +10,7 @@ import httpx
 import jsonschema_rs
 import yaml
 
-from contract.schemas import to_json_schema
+from contract.validation import to_json_schema
 from tests.support.server import ROOT
 
 CONTRACT = yaml.safe_load((ROOT / "openapi" / "todo.yaml").read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from contract.bodies import BodyLimits
 from contract.problems import InvalidRequest
 from contract.request import Request
 from contract.routing import Routes
-from contract.schemas import document
+from contract.validation import load_contract
 from security.gate import Gate
 from tests.support.contract_checks import operations
 
@@ -32,7 +32,7 @@ def chunks(*parts: bytes) -> Iterator[Message]:
 
 
 _ROUTES = Routes(
-    Specification.load(document()),
+    Specification.load(load_contract()),
     resolver=RelativeResolver("handlers"),
     body_limits=BodyLimits(max_bytes=65_536, timeout_s=10),
     make_gate=lambda operation: Gate(operation, rate_limits=None),

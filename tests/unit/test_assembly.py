@@ -8,7 +8,7 @@ from connexion.exceptions import ResolverError
 from connexion.spec import OpenAPISpecification
 
 from app import check_assembly
-from contract import schemas
+from contract import validation
 from security.gate import UndocumentedLimitError, UnsecuredOwnerError
 from settings import Settings
 from tests.support.contract_checks import CONTRACT
@@ -28,7 +28,7 @@ def assemble(monkeypatch: pytest.MonkeyPatch) -> Any:
 
     def assemble(edit: Edit) -> None:
         monkeypatch.setattr(OpenAPISpecification, "_validate_spec", lambda *_: None)
-        monkeypatch.setattr(schemas, "document", lambda: edited(edit))
+        monkeypatch.setattr(validation, "load_contract", lambda: edited(edit))
         asyncio.run(check_assembly(SETTINGS))
 
     return assemble

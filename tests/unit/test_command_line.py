@@ -5,7 +5,7 @@ from pkgutil import resolve_name
 
 import pytest
 
-from cli.arguments import parser
+from cli.arguments import create_parser
 
 
 def commands(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
@@ -19,7 +19,7 @@ def commands(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
 
 
 def test_every_command_has_a_function_and_a_description():
-    found = commands(parser())
+    found = commands(create_parser())
     assert {name.removeprefix("todo ") for name in found} == {
         "serve", "migrate", "check-config", "user add", "user remove", "export", "import",
     }  # fmt: skip
@@ -40,7 +40,7 @@ def test_every_command_has_a_function_and_a_description():
 )  # fmt: skip
 def test_wrong_usage_exits_with_2_and_says_how_it_is_used(words: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit) as raised:
-        parser().parse_args(words.split())
+        create_parser().parse_args(words.split())
     printed = capsys.readouterr()
     assert (raised.value.code, printed.out) == (2, "")
     assert printed.err.startswith("usage: todo")

@@ -16,7 +16,7 @@ REQUEST = {"method": "PATCH", "operation": "tasks.patch", "status": 412, "durati
 def render(event: str, *, with_colour: bool = False, exc_info: Any = None, **fields: Any) -> str:
     logger = logging.getLogger("todo.test")
     record = logger.makeRecord("todo.test", logging.WARNING, "", 0, event, (), exc_info, extra=fields)
-    return ConsoleFormatter(logs.fields, with_colour=with_colour).format(record)
+    return ConsoleFormatter(logs.collect_fields, with_colour=with_colour).format(record)
 
 
 def test_request_is_one_readable_line():

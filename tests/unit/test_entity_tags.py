@@ -84,7 +84,7 @@ def test_condition_of_another_operation_is_ignored():
 )
 def test_if_match_names_versions_by_strong_comparison(if_match: str | None, versions: set[int] | None):
     """None stands for every version (RFC 9110 13.1.1)."""
-    assert entity_tags.versions_named(if_match) == versions
+    assert entity_tags.parse_if_match(if_match) == versions
 
 
 @pytest.mark.parametrize(
@@ -106,8 +106,8 @@ def test_if_match_names_versions_by_strong_comparison(if_match: str | None, vers
     ],
 )
 def test_if_none_match_names_a_version_by_weak_comparison(if_none_match: str | None, is_named: bool):
-    assert entity_tags.is_named(7, if_none_match) is is_named
+    assert entity_tags.is_current(7, if_none_match) is is_named
 
 
 def test_entity_tag_of_a_version_is_strong():
-    assert entity_tags.of_version(7) == '"7"'
+    assert entity_tags.format_version(7) == '"7"'

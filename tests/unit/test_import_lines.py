@@ -5,14 +5,14 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli import lines
+from cli import import_lines
 from cli.errors import CommandError
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def check(content: bytes) -> lines.Checked:
-    return lines.check(io.BytesIO(content), now=NOON, advance=lambda _: None)
+def check(content: bytes) -> import_lines.CheckedTasks:
+    return import_lines.check_lines(io.BytesIO(content), now=NOON, advance=lambda _: None)
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ UNUSABLE: dict[str, Callable[[], dict[str, Any]]] = {
 
 
 def parse(*entries: Any) -> dict[str, jwt.PyJWK]:
-    return jwk.parse(as_json({"keys": entries}))
+    return jwk.parse_key_set(as_json({"keys": entries}))
 
 
 def verify(keys: dict[str, jwt.PyJWK], token: str) -> dict[str, Any]:
@@ -102,4 +102,4 @@ NO_KEY_SETS = [b"", b"<!doctype html>", b"null", b"[]", b"{}", b'{"keys": {}}', 
 @pytest.mark.parametrize("document", NO_KEY_SETS, ids=str)
 def test_document_that_is_no_key_set_raises(document: bytes):
     with pytest.raises((InvalidRequest, ValueError)):
-        jwk.parse(document)
+        jwk.parse_key_set(document)

@@ -8,7 +8,7 @@ from limits import parse
 
 from contract.problems import TooManyRequests
 from security import rate_limits
-from security.gate import address
+from security.gate import get_address
 from security.rate_limits import MEMORY, RateLimits, Windows
 
 SAME = {
@@ -31,7 +31,7 @@ PER_MINUTE = parse("3/minute")
 
 
 def address_of(host: str) -> str:
-    return address((host, 1234))
+    return get_address((host, 1234))
 
 
 @pytest.mark.parametrize("hosts", SAME.values(), ids=SAME)
@@ -50,7 +50,7 @@ def test_text_that_is_no_address_is_an_address_of_its_own(host: str):
 
 def test_address_is_bounded_and_may_be_missing():
     assert address_of("x" * 4000) == "x" * 64
-    assert address(None) == ""
+    assert get_address(None) == ""
 
 
 class Clock:

@@ -5,14 +5,16 @@ from typing import Any
 import pytest
 
 from contract.problems import InvalidRequest
-from contract.schemas import Validator
+from contract.validation import Validator
 from tests.unit.operations import body_violations, violations
 
 EMAIL, PASSWORD = "ada@example.com", "three green parrots"
 
 
 def find(schema: dict[str, Any], value: Any) -> list[tuple[str, str]]:
-    return [(found["pointer"], found["keyword"]) for found in Validator(schema, "body").violations(value)]
+    return [
+        (found["pointer"], found["keyword"]) for found in Validator(schema, "body").find_violations(value)
+    ]
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,7 @@ def read_mode(file: Path) -> int:
 def test_new_files_are_for_their_owner_alone(tmp_path: Path):
     umask = os.umask(0)
     try:
-        connection = connect(str(tmp_path / "todo.db"), patience_ms=0)
+        connection = connect(str(tmp_path / "todo.db"), lock_timeout_ms=0)
         connection.execute("CREATE TABLE tasks (id integer)")
         modes = {file.name: read_mode(file) for file in tmp_path.iterdir()}
         connection.close()

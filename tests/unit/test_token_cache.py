@@ -130,7 +130,7 @@ def test_rejected_token_is_not_cached(verifier: Verifier):
 def test_cache_drops_the_oldest_token_when_it_is_full(
     verifier: Verifier, decoded: list[str], monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(tokens, "MAX_REMEMBERED", 2)
+    monkeypatch.setattr(tokens, "MAX_CACHED", 2)
     first, second, third = (minted("EdDSA", number=number) for number in range(3))
     for token in (first, second, third, third, second, first):
         verify(verifier, token)

@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 import pytest
 from jwt.algorithms import OKPAlgorithm
 
-from app import utc_now, verifier_for
+from app import create_verifier, utc_now
 from contract.problems import InvalidToken
-from security.gate import bearer_token
+from security.gate import get_bearer_token
 from security.issuer import Issuer as BuiltInIssuer
 from security.tokens import Verifier
 from settings import Settings
@@ -53,19 +53,19 @@ def built_in(kid: str, origin: str) -> Variant:
     key = private_key(kid)
     database: Any = OneKeyDatabase(OKPAlgorithm.to_jwk(key, as_dict=True) | {"kid": kid})
     settings = Settings(public_url=origin)
-    verifier = verifier_for(settings, BuiltInIssuer(database, origin, utc_now))
+    verifier = create_verifier(settings, BuiltInIssuer(database, origin, utc_now))
     return Variant(verifier, Issuer("EdDSA", key, kid, origin))
 
 
 def shared_secret(secret: str, **settings: str) -> Variant:
-    verifier = verifier_for(Settings(better_auth_secret=secret, **settings), None)
+    verifier = create_verifier(Settings(better_auth_secret=secret, **settings), None)
     return Variant(verifier, Issuer("HS256", secret.encode(), origin=settings.get("jwt_issuer")))
 
 
 @pytest.fixture(scope="module")
 def variants() -> Iterator[dict[str, Variant]]:
     with KeySetServer(*map(public_jwk, ALGORITHMS)).serving() as url:
-        key_set = verifier_for(Settings(jwks_url=url, **ISSUER_SETTINGS), None)
+        key_set = create_verifier(Settings(jwks_url=url, **ISSUER_SETTINGS), None)
         yield {
             "built-in": built_in("EdDSA-built-in", "http://127.0.0.1:8000"),
             **{algorithm: Variant(key_set, new_issuer(algorithm)) for algorithm in ALGORITHMS},
@@ -77,7 +77,7 @@ def variants() -> Iterator[dict[str, Variant]]:
 def read_token(token: str | bytes) -> str:
     """Return the token as the server reads it from the Authorization header."""
     raw = token.encode() if isinstance(token, str) else token
-    return bearer_token({b"authorization": [(b"Bearer " + raw).strip()]})
+    return get_bearer_token({b"authorization": [(b"Bearer " + raw).strip()]})
 
 
 def subjects(made: Iterable[tuple[str, Verifier, str | bytes]]) -> dict[str, str]:
@@ -191,7 +191,7 @@ HOPELESS: dict[str, Case] = {
 def test_no_key_is_fetched_for_a_token_that_no_key_can_make_valid(make: Case):
     publisher = KeySetServer(public_jwk("EdDSA"))
     with publisher.serving() as url:
-        verifier = verifier_for(Settings(jwks_url=url, **ISSUER_SETTINGS), None)
+        verifier = create_verifier(Settings(jwks_url=url, **ISSUER_SETTINGS), None)
         assert subjects([("", verifier, make(new_issuer("EdDSA")))]) == {}
     assert publisher.request_count == 0
 

@@ -64,7 +64,7 @@ class Panel:
         self.body = root.locator("textarea.body-param__text")
         self.button = root.get_by_role("button", name="Execute")
         self.response = root.locator(".live-responses-table tr.response")
-        self._typed: dict[str, object] = {}
+        self._convert: dict[str, object] = {}
 
     def toggle(self) -> None:
         """Fold or unfold the operation."""
@@ -78,7 +78,7 @@ class Panel:
         for name, value in parameters.items():
             if self.field(name).count():
                 self.field(name).fill(str(value))
-        self._typed = parameters
+        self._convert = parameters
 
     def press(self) -> None:
         """Press Execute. Fill and press again when Swagger UI has drawn the fields anew, as it does once."""
@@ -86,7 +86,7 @@ class Panel:
         self.button.click()
         self.response.or_(missing).first.wait_for()
         if missing.count():
-            self.fill(self._typed)
+            self.fill(self._convert)
             self.press()
 
     def execute(self) -> Shown:

@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from persistence import idempotency, postgresql, postgresql_pool
-from persistence.database import parse
+from persistence.database import parse_url
 from server.run import GRACE_S, KEEP_ALIVE_S
 from settings import Settings
 from tests.ecosystem.deployment.pages import DEPLOY, blocks, settings_of
@@ -35,7 +35,7 @@ def test_links_between_the_pages_lead_to_files():
 @pytest.mark.parametrize("page", ["nginx.md", "neon.md"])
 def test_settings_of_the_page_are_valid(page: str):
     given = settings_of(page)
-    parse(Settings.from_environment(given).database_url)
+    parse_url(Settings.from_environment(given).database_url)
     assert {*given} <= {name.upper() for name in Settings.__dataclass_fields__}
 
 
@@ -52,7 +52,7 @@ def test_nginx_closes_idle_connections_first_and_waits_longer_than_the_server():
         if line.endswith("s;")
     )
     assert int(directives["keepalive_timeout"].rstrip("s")) < KEEP_ALIVE_S
-    longest_s = Settings.body_timeout + postgresql.ANSWER_S
+    longest_s = Settings.body_timeout + postgresql.TIMEOUT_S
     assert int(directives["proxy_read_timeout"].rstrip("s")) > longest_s
 
 
@@ -95,8 +95,8 @@ def test_pod_is_probed_at_paths_of_the_contract_and_has_time_to_stop():
 
 def test_page_about_neon_describes_the_connection_pool():
     text = " ".join(text_of("neon.md").split())
-    assert postgresql_pool.CONNECT["prepare_threshold"] is None
+    assert postgresql_pool.CONNECT_OPTIONS["prepare_threshold"] is None
     assert f"up to {postgresql_pool.MAX_CONNECTIONS} connections" in text
-    assert f"idle for {postgresql_pool.KEPT_S // 60} minutes" in text
-    assert f"longer than {postgresql.ANSWER_S} s" in text
+    assert f"idle for {postgresql_pool.MAX_IDLE_S // 60} minutes" in text
+    assert f"longer than {postgresql.TIMEOUT_S} s" in text
     assert idempotency.SWEEP_EVERY_S == 3600  # "once an hour"

@@ -1,4 +1,4 @@
-"""The schemas of the contract as compiled validators, which report violations without values."""
+"""Compiles the schemas of the contract to validators, which report violations without values."""
 
 import re
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ import yaml
 
 from contract.problems import Violation
 
-CONTRACT = Path(__file__).parent.parent / "openapi" / "todo.yaml"
+CONTRACT_FILE = Path(__file__).parent.parent / "openapi" / "todo.yaml"
 
 Schema = dict[str, Any]
 
@@ -21,9 +21,9 @@ def _is_uuid(text: str) -> bool:
 
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_OWN_FORMATS = {"uuid": _is_uuid}  # draft 4 does not know it
-_CHECKED = {"date", "date-time", "email", "ipv4", "ipv6", "uri", *_OWN_FORMATS}
-_HINTS = {"int32", "int64", "password"}  # say nothing that minimum and maximum do not say better
+_OWN_FORMATS = {"uuid": _is_uuid}  # not in draft 4
+_CHECKED_FORMATS = {"date", "date-time", "email", "ipv4", "ipv6", "uri", *_OWN_FORMATS}
+_UNCHECKED_FORMATS = {"int32", "int64", "password"}  # minimum and maximum say more
 
 
 class Validator:
@@ -35,44 +35,45 @@ class Validator:
         )
         self._location = location
 
-    def violations(self, value: Any) -> list[Violation]:
+    def find_violations(self, value: Any) -> list[Violation]:
         """Return every violation of `value`, in the order found."""
         if self._compiled.is_valid(value):
             return []
-        return list(self._violations(value))
+        return list(self._iterate_violations(value))
 
-    def _violations(self, value: Any) -> Iterator[Violation]:
+    def _iterate_violations(self, value: Any) -> Iterator[Violation]:
         for error in self._compiled.iter_errors(value):
             path = [*error.instance_path]
             if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
                 path.append(error.kind.property)
-            yield {"in": self._location, "pointer": _pointer(path), "keyword": error.kind.name}
+            yield {"in": self._location, "pointer": _to_pointer(path), "keyword": error.kind.name}
 
 
-def validator_of(name: str, more: Schema | None = None) -> Validator:
-    """Return a validator for the contract's schema `name` and for `more`, for use without a request."""
+def create_validator(name: str, more: Schema | None = None) -> Validator:
+    """Return a validator for the contract's schema `name` combined with the schema `more`."""
     named = {"$ref": f"#/components/schemas/{name}"}
     return Validator(
-        {"allOf": [named, more or {}], "components": {"schemas": document()["components"]["schemas"]}}, name
+        {"allOf": [named, more or {}], "components": {"schemas": load_contract()["components"]["schemas"]}},
+        name,
     )
 
 
 @cache
-def document() -> Schema:
+def load_contract() -> Schema:
     """Return the whole contract."""
-    return dict(yaml.load(CONTRACT.read_bytes(), yaml.CSafeLoader))  # a tenth of safe_load's 85 ms
+    return dict(yaml.load(CONTRACT_FILE.read_bytes(), yaml.CSafeLoader))  # a tenth of safe_load's 85 ms
 
 
 def to_json_schema(schema: Any) -> Any:
-    """Convert an OpenAPI 3.0 schema to JSON Schema draft 4: `nullable` becomes a type, examples go.
+    """Convert an OpenAPI 3.0 schema to JSON Schema draft 4: `nullable` becomes a type, examples are removed.
 
-    Raise ValueError for a format that nothing checks.
+    Raise ValueError for a format that no code checks.
     """
     if isinstance(schema, list):
         return [to_json_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    if isinstance(named := schema.get("format"), str) and named not in _CHECKED | _HINTS:
+    if isinstance(named := schema.get("format"), str) and named not in _CHECKED_FORMATS | _UNCHECKED_FORMATS:
         raise ValueError(f"format {named} is checked by nothing")
     converted = {
         key: to_json_schema(value) for key, value in schema.items() if key not in {"nullable", "example"}
@@ -82,5 +83,5 @@ def to_json_schema(schema: Any) -> Any:
     return converted
 
 
-def _pointer(path: list[Any]) -> str:
+def _to_pointer(path: list[Any]) -> str:
     return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

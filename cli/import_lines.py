@@ -12,16 +12,16 @@ import orjson
 from cli.errors import CommandError
 from contract import strict_json
 from contract.problems import InvalidRequest
-from contract.schemas import validator_of
+from contract.validation import create_validator
 from persistence.imports import NewTask
 
-MAX_BYTES = 65536  # in a line, as in a body: the longest task is 27 kB, every character of it escaped
+MAX_LINE_BYTES = 65536  # as of a request body; the longest task is 27 kB with every character escaped
 _TIME = {"type": "string", "format": "date-time"}
 _TIMES = {"properties": {"created_at": _TIME, "updated_at": _TIME}}
 
 
-class Checked:
-    """The valid tasks of a file, buffered on disk because there may be millions."""
+class CheckedTasks:
+    """The valid tasks of a file, buffered on disk because there may be millions of them."""
 
     def __init__(self) -> None:
         self._tasks = TemporaryFile()  # noqa: SIM115 - closed with its last reference
@@ -44,61 +44,61 @@ class Checked:
         """Yield the tasks after the first `after`, in batches, in their order."""
         self._tasks.seek(0)
         lines = islice(self._tasks, after, None)
-        while batch := [_as_it_was(line) for line in islice(lines, size)]:
+        while batch := [_load_task(line) for line in islice(lines, size)]:
             yield batch
 
 
-def check(file: BinaryIO, *, now: datetime, advance: Callable[[int], object]) -> Checked:
+def check_lines(file: BinaryIO, *, now: datetime, advance: Callable[[int], object]) -> CheckedTasks:
     """Return the tasks of a file. A task without times gets `now`.
 
     Raise CommandError with the number of the first invalid line and the place of the violation, without its
     value.
     """
-    violations = validator_of("NewTask", _TIMES).violations
-    checked = Checked()
-    for number, line in enumerate(iter(lambda: file.readline(MAX_BYTES + 1), b""), 1):
-        if len(line) > MAX_BYTES:
-            raise CommandError(f"line {number} is longer than {MAX_BYTES} bytes")
-        value = _value(line, number)
+    find_violations = create_validator("NewTask", _TIMES).find_violations
+    checked = CheckedTasks()
+    for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
+        if len(line) > MAX_LINE_BYTES:
+            raise CommandError(f"line {number} is longer than {MAX_LINE_BYTES} bytes")
+        value = _parse_line(line, number)
         if number == 1 and isinstance(value, dict) and value.get("type") == "user":
             checked.add(line, None)
-        elif found := violations(value):
-            raise _bad(number, found[0]["pointer"], found[0]["keyword"])
+        elif found := find_violations(value):
+            raise _create_error(number, found[0]["pointer"], found[0]["keyword"])
         else:
-            checked.add(line, _task(value, number, now))
+            checked.add(line, _parse_task(value, number, now))
         advance(len(line))
     return checked
 
 
-def _value(line: bytes, number: int) -> Any:
+def _parse_line(line: bytes, number: int) -> Any:
     try:
         return strict_json.loads(line)
     except InvalidRequest:
         raise CommandError(f"line {number} is not valid JSON in UTF-8") from None
 
 
-def _task(value: dict[str, Any], number: int, now: datetime) -> NewTask:
-    created_at = _time(value, "created_at", number, now)
-    updated_at = _time(value, "updated_at", number, created_at)
+def _parse_task(value: dict[str, Any], number: int, now: datetime) -> NewTask:
+    created_at = _parse_time(value, "created_at", number, now)
+    updated_at = _parse_time(value, "updated_at", number, created_at)
     if updated_at < created_at:
-        raise _bad(number, "/updated_at", "before created_at")
+        raise _create_error(number, "/updated_at", "before created_at")
     return NewTask(
         value["title"], value.get("description"), value.get("completed", False), created_at, updated_at
     )
 
 
-def _time(value: dict[str, Any], name: str, number: int, default: datetime) -> datetime:
-    """Parse a time. RFC 3339 allows second 60, year 0 and zones that Python does not."""
+def _parse_time(value: dict[str, Any], name: str, number: int, default: datetime) -> datetime:
+    """Parse a time. Raise CommandError for second 60, year 0 and zones that Python does not support."""
     try:
         return datetime.fromisoformat(value[name].upper()).astimezone(UTC) if name in value else default
     except (ValueError, OverflowError):
-        raise _bad(number, f"/{name}", "format") from None
+        raise _create_error(number, f"/{name}", "format") from None
 
 
-def _bad(number: int, pointer: str, fault: str) -> CommandError:
+def _create_error(number: int, pointer: str, fault: str) -> CommandError:
     return CommandError(f"line {number} {pointer}: {fault}".replace(" :", ":"))
 
 
-def _as_it_was(line: bytes) -> NewTask:
+def _load_task(line: bytes) -> NewTask:
     title, description, completed, *times = orjson.loads(line)
     return NewTask(title, description, completed, *map(datetime.fromisoformat, times))

@@ -7,23 +7,23 @@ from argparse import Namespace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from cli.database import opened
 from cli.errors import CommandError, WrongUsage
-from cli.progress import bar, taking_turns
+from cli.open_database import open_database
+from cli.progress import run_with_pause, show_progress
 from contract.problems import OutsideIssuer
-from contract.schemas import validator_of
+from contract.validation import create_validator
 from persistence import removals, tasks, users
 from persistence.database import Database
 from security import accounts
 from security.passwords import Passwords
 from settings import Settings
 
-ACCOUNTS_ELSEWHERE = "the table users is another program's: people are added and removed there"
+ACCOUNTS_ELSEWHERE = "the table users belongs to another program: add and remove users there"
 
 
-async def get_id(db: Database, name: str) -> str:
+async def get_user_id(db: Database, name: str) -> str:
     """Return the id of the user with this id or, among the accounts, this email. Raise CommandError."""
-    user_id = await users.find_id(db, name, email=accounts.normalised(name))
+    user_id = await users.find_id(db, name, email=accounts.normalize_email(name))
     if user_id is None:
         raise CommandError("there is no such user")
     return user_id
@@ -34,18 +34,18 @@ def add(settings: Settings, arguments: Namespace) -> None:
     if settings.has_outside_issuer:
         raise CommandError(OutsideIssuer.detail)
     _check("Email", arguments.email, "the email")
-    password = _password()
+    password = _read_password()
     _check("NewUser", {"email": arguments.email, "password": password}, "the password")
     print(asyncio.run(_add(settings, arguments.email, password)))  # noqa: T201
 
 
 def _check(schema: str, value: object, what: str) -> None:
     """Raise CommandError unless the contract accepts the value."""
-    if violations := validator_of(schema).violations(value):
+    if violations := create_validator(schema).find_violations(value):
         raise CommandError(f"{what} does not satisfy the contract's {schema}: {violations[0]['keyword']}")
 
 
-def _password() -> str:
+def _read_password() -> str:
     """Ask for the password twice, or read the first line of standard input."""
     try:
         if not sys.stdin.isatty():
@@ -60,15 +60,15 @@ def _password() -> str:
 
 async def _add(settings: Settings, email: str, password: str) -> str:
     passwords = Passwords()
-    async with opened(settings) as db:
-        if not await users.are_kept_here(db):
+    async with open_database(settings) as db:
+        if not await users.is_own_table(db):
             raise CommandError(ACCOUNTS_ELSEWHERE)
         row = await accounts.create(db, passwords, email=email, password=password, now=datetime.now(UTC))
     passwords.close()
     return row.id
 
 
-class _Found(NamedTuple):
+class _FoundUser(NamedTuple):
     """A user to be removed."""
 
     id: str
@@ -78,10 +78,10 @@ class _Found(NamedTuple):
 def remove(settings: Settings, arguments: Namespace) -> None:
     """Remove a user with all data, after a confirmation."""
     if not (arguments.yes or sys.stdin.isatty()):
-        raise WrongUsage("there is no terminal to ask at: say --yes")
-    found = asyncio.run(_look_for(settings, arguments.user))
+        raise WrongUsage("there is no terminal for the confirmation: add --yes")
+    found = asyncio.run(_find_user(settings, arguments.user))
     if not arguments.yes:
-        _confirm(f"Remove {found.id} with {_tasks(found.tasks)}?")
+        _confirm(f"Remove {found.id} with {_format_tasks(found.tasks)}?")
     print(asyncio.run(_remove(settings, found)))  # noqa: T201
 
 
@@ -92,31 +92,31 @@ def _confirm(question: str) -> None:
         raise CommandError("nothing is removed")
 
 
-async def _look_for(settings: Settings, name: str) -> _Found:
-    async with opened(settings) as db:
-        user_id = await get_id(db, name)
-        return _Found(user_id, await tasks.count(db, user_id))
+async def _find_user(settings: Settings, name: str) -> _FoundUser:
+    async with open_database(settings) as db:
+        user_id = await get_user_id(db, name)
+        return _FoundUser(user_id, await tasks.count(db, user_id))
 
 
-async def _remove(settings: Settings, found: _Found) -> str:
+async def _remove(settings: Settings, found: _FoundUser) -> str:
     """Remove the user and return what was removed.
 
-    Remove stored responses first, because they contain tasks. Remove the row last: until then the removal
-    can be repeated, and the row takes along what was written meanwhile.
+    Remove stored responses first, because they contain tasks. Remove the user's row last: until then an
+    interrupted removal can be repeated, and its foreign keys delete what was written in the meantime.
     """
-    async with opened(settings) as db:
-        while await taking_turns(removals.remove_keys(db, found.id)):
+    async with open_database(settings) as db:
+        while await run_with_pause(removals.remove_keys(db, found.id)):
             pass
         removed = 0
-        with bar("Removing tasks", found.tasks) as advance:
-            while count := await taking_turns(removals.remove_tasks(db, found.id)):
+        with show_progress("Removing tasks", found.tasks) as advance:
+            while count := await run_with_pause(removals.remove_tasks(db, found.id)):
                 removed += count
                 advance(count)
-        if not await users.are_kept_here(db):
-            return f"removed {_tasks(removed)} of {found.id}; {ACCOUNTS_ELSEWHERE}"
+        if not await users.is_own_table(db):
+            return f"removed {_format_tasks(removed)} of {found.id}; {ACCOUNTS_ELSEWHERE}"
         await users.remove(db, found.id)
-    return f"removed {found.id} with {_tasks(removed)}"
+    return f"removed {found.id} with {_format_tasks(removed)}"
 
 
-def _tasks(count: int) -> str:
+def _format_tasks(count: int) -> str:
     return f"{count} task{'' if count == 1 else 's'}"

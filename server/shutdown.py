@@ -1,4 +1,4 @@
-"""SIGTERM ends a server process: at once during its startup, later after its last response."""
+"""Ends a server process on SIGTERM: at once during startup, otherwise after the last response."""
 
 import asyncio
 import gc
@@ -16,7 +16,7 @@ from server.protocol import Protocol
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which ends during its startup too and aborts connections that are not read.
+    """uvicorn's server, which also ends during startup, and aborts connections that are not read.
 
     The startup may take 5 s for the database, and far longer on a slow machine.
     """
@@ -38,12 +38,12 @@ class Server(uvicorn.Server):
         return await super().on_tick(counter)
 
 
-def end(_signal: int, _frame: FrameType | None) -> None:
+def handle_sigterm(_signal: int, _frame: FrameType | None) -> None:
     """Exit with status 0 on SIGTERM."""
-    sys.exit(end_quickly(0))
+    sys.exit(freeze_and_return(0))
 
 
-def end_quickly(status: int) -> int:
+def freeze_and_return(status: int) -> int:
     """Return `status` after telling Python to release no objects when the process ends.
 
     Releasing them takes 0.2 to 0.5 s of CPU, and on a loaded machine the rest of the 8 s.
@@ -52,8 +52,8 @@ def end_quickly(status: int) -> int:
     return status
 
 
-def end_with_supervisor() -> None:
-    """End this worker process after its supervisor. An orphan would hold the port against the next start."""
+def stop_with_supervisor() -> None:
+    """Stop this worker process when its supervisor ends. Otherwise the worker would keep the port."""
     if (parent := multiprocessing.parent_process()) is None:
         return
     loop = asyncio.get_running_loop()

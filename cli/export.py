@@ -10,48 +10,48 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from cli import people
-from cli.database import opened
+from cli import user
 from cli.errors import CommandError, WrongUsage
-from cli.progress import bar
+from cli.open_database import open_database
+from cli.progress import show_progress
 from contract import strict_json
 from handlers import representations
 from persistence import task_pages, tasks, users
 from persistence.database import Database
 from settings import Settings
 
-PAGE = 1000
+PAGE_SIZE = 1000
 
 
 def run(settings: Settings, arguments: Namespace) -> None:
-    """Write to standard output, or to a file that gets its name when it is complete."""
+    """Write to standard output, or to a file that appears under its name when it is complete."""
     if arguments.output is None:
         if arguments.force:
-            raise WrongUsage("--force says nothing without --output")
+            raise WrongUsage("--force needs --output")
         asyncio.run(_export(settings, arguments.user, sys.stdout.buffer, is_watched=False))
         return
-    with _replacing(arguments.output, is_forced=arguments.force) as file:
+    with _replace_file(arguments.output, is_forced=arguments.force) as file:
         asyncio.run(_export(settings, arguments.user, file, is_watched=True))
 
 
 @contextmanager
-def _replacing(path: Path, *, is_forced: bool) -> Iterator[BinaryIO]:
+def _replace_file(path: Path, *, is_forced: bool) -> Iterator[BinaryIO]:
     """Yield a file beside `path`, for its owner only, and rename it at the end. Raise CommandError."""
-    _check_that_it_is_free(path, is_forced=is_forced)
+    _check_free(path, is_forced=is_forced)
     beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        _check_that_it_is_free(path, is_forced=is_forced)
+        _check_free(path, is_forced=is_forced)
         beside.replace(path)
     finally:
         with suppress(FileNotFoundError):
             beside.unlink()
 
 
-def _check_that_it_is_free(path: Path, *, is_forced: bool) -> None:
+def _check_free(path: Path, *, is_forced: bool) -> None:
     if path.is_dir():
         raise CommandError(f"{path} is a folder")
     if path.exists() and not is_forced:
@@ -59,29 +59,29 @@ def _check_that_it_is_free(path: Path, *, is_forced: bool) -> None:
 
 
 async def _export(settings: Settings, name: str, file: BinaryIO, *, is_watched: bool) -> None:
-    async with opened(settings) as db:
-        user_id = await people.get_id(db, name)
+    async with open_database(settings) as db:
+        user_id = await user.get_user_id(db, name)
         account = await users.find_account(db, user_id)
-        fields = {"id": user_id} if account is None else representations.account(account)
-        file.write(_line({"type": "user"} | fields))
+        fields = {"id": user_id} if account is None else representations.to_account(account)
+        file.write(_serialize({"type": "user"} | fields))
         total = await tasks.count(db, user_id)
-        with bar("Exporting tasks", total, is_wanted=is_watched) as advance:
-            async for rows in _pages(db, user_id):
-                file.writelines(_line(representations.task(row)) for row in rows)
+        with show_progress("Exporting tasks", total, is_wanted=is_watched) as advance:
+            async for rows in _read_pages(db, user_id):
+                file.writelines(_serialize(representations.to_task(row)) for row in rows)
                 advance(len(rows))
 
 
-async def _pages(db: Database, owner: str) -> Any:
-    """Yield all pages, oldest first, so that changes meanwhile move no task and new ones come last."""
+async def _read_pages(db: Database, owner: str) -> Any:
+    """Yield all pages, oldest first, so that concurrent changes move no task and new tasks come last."""
     cursor = None
     while True:
         page = await task_pages.get(
-            db, owner, status="all", sort="created", order="asc", limit=PAGE, cursor=cursor
+            db, owner, status="all", sort="created", order="asc", limit=PAGE_SIZE, cursor=cursor
         )
         yield page.rows
         if (cursor := page.next_cursor) is None:
             return
 
 
-def _line(value: Any) -> bytes:
+def _serialize(value: Any) -> bytes:
     return strict_json.dumps(value) + b"\n"

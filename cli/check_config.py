@@ -10,43 +10,43 @@ import httpx
 from limits.errors import StorageError
 
 from app import check_assembly
-from cli.database import revision
 from cli.errors import CommandError
-from cli.shown import lines_of
+from cli.open_database import find_revision
+from cli.show_settings import format_settings
 from contract.problems import Problem, Unavailable
-from contract.schemas import document
+from contract.validation import load_contract
 from persistence import schema, sqlite_file, users
-from persistence.database import Database, described
-from security.keys import FETCH_S, KeySet
+from persistence.database import Database, describe
+from security.keys import FETCH_TIMEOUT_S, KeySet
 from security.rate_limits import MEMORY, RateLimits
 from settings import Settings
 
 LIVE = "/health/live"
-ANSWER_S = 3  # what listens on the port has to say whether it is this very server
+RESPONSE_TIMEOUT_S = 3  # for the program that listens on the port
 
 Check = Callable[[Settings], Awaitable[str]]
-"""What is well, in a line. Raise CommandError with what is not, and what to do."""
+"""Return the state in one line. Raise CommandError with the problem and its remedy."""
 
 
 def run(settings: Settings, _arguments: Namespace) -> None:
-    """Print all checks, and end with status 1 if one fails."""
-    print(*lines_of(settings), "", sep="\n")  # noqa: T201
-    sys.exit(0 if asyncio.run(_are_well(settings)) else 1)
+    """Print all settings and checks. Exit with status 1 if a check fails."""
+    print(*format_settings(settings), "", sep="\n")  # noqa: T201
+    sys.exit(0 if asyncio.run(_run_checks(settings)) else 1)
 
 
-async def _are_well(settings: Settings) -> bool:
+async def _run_checks(settings: Settings) -> bool:
     """Run every check, and return whether all succeed."""
     checks: dict[str, Check] = {
-        "contract": _contract,
-        "database": _database,
-        "keys": _keys,
-        "rate limits": _rate_limits,
-        "port": _port,
+        "contract": _check_contract,
+        "database": _check_database,
+        "keys": _check_keys,
+        "rate limits": _check_rate_limits,
+        "port": _check_port,
     }
-    return False not in [await _is_well(name, check, settings) for name, check in checks.items()]
+    return False not in [await _run_check(name, check, settings) for name, check in checks.items()]
 
 
-async def _is_well(name: str, check: Check, settings: Settings) -> bool:
+async def _run_check(name: str, check: Check, settings: Settings) -> bool:
     """Run a check, print its line, and return whether it succeeds."""
     try:
         state, said = "ok", await check(settings)
@@ -56,38 +56,42 @@ async def _is_well(name: str, check: Check, settings: Settings) -> bool:
     return state == "ok"
 
 
-async def _contract(settings: Settings) -> str:
+async def _check_contract(settings: Settings) -> str:
     """Assemble the app. Raise CommandError if an operation has no matching handler."""
     try:
         await check_assembly(settings)
     except Exception as error:
-        raise CommandError(f"cannot be served: {type(error).__name__}: {_line(error)}") from error
-    operations = [found for path in document()["paths"].values() for found in path if found != "parameters"]
-    return f"version {document()['info']['version']}, {len(operations)} operations, each with its handler"
+        raise CommandError(f"cannot be served: {type(error).__name__}: {_flatten(error)}") from error
+    operations = [
+        found for path in load_contract()["paths"].values() for found in path if found != "parameters"
+    ]
+    return (
+        f"version {load_contract()['info']['version']}, {len(operations)} operations, each with its handler"
+    )
 
 
-async def _database(settings: Settings) -> str:
+async def _check_database(settings: Settings) -> str:
     database = Database(settings.database_url)
-    where = described(database.target)
+    where = describe(database.target)
     try:
-        return f"{where}: {await _schema(database, settings)}"
+        return f"{where}: {await _check_schema(database, settings)}"
     except Unavailable as error:
-        why = _line(error.__cause__) if error.__cause__ else error.detail
+        why = _flatten(error.__cause__) if error.__cause__ else error.detail
         raise CommandError(f"{where}: {why}. Is DATABASE_URL right, and is the database up?") from None
     finally:
         await database.close()
 
 
-async def _schema(database: Database, settings: Settings) -> str:
-    """Return the state of the schema. Raise CommandError when it is older and stays so."""
+async def _check_schema(database: Database, settings: Settings) -> str:
+    """Return the state of the schema. Raise CommandError if it is older and the server will not migrate."""
     if database.target.is_sqlite:
         _check_file(database.target.name)
-    found, newest = await revision(database), schema.newest()
+    found, newest = await find_revision(database), schema.get_newest()
     if found is None or schema.is_older(found):
         if not settings.run_migrations:
-            raise CommandError(f"{_older(found)}, and RUN_MIGRATIONS is off: run `todo migrate`")
-        return f"{_older(found)}; the server updates it to {newest} at its start"
-    if not (settings.has_outside_issuer or await users.are_kept_here(database)):
+            raise CommandError(f"{_describe_revision(found)}, and RUN_MIGRATIONS is off: run `todo migrate`")
+        return f"{_describe_revision(found)}; the server updates it to {newest} at its start"
+    if not (settings.has_outside_issuer or await users.is_own_table(database)):
         raise CommandError(
             "the table users is another program's: set JWKS_URL or BETTER_AUTH_SECRET for its tokens"
         )
@@ -96,7 +100,7 @@ async def _schema(database: Database, settings: Settings) -> str:
     return f"its schema is {found}, the newest"
 
 
-def _older(found: str | None) -> str:
+def _describe_revision(found: str | None) -> str:
     return "it has no tables" if found is None else f"its schema is {found}"
 
 
@@ -106,17 +110,19 @@ def _check_file(path: str) -> None:
         raise CommandError(f"{problem}: create the folder, or give this user the right to write there")
 
 
-async def _keys(settings: Settings) -> str:
+async def _check_keys(settings: Settings) -> str:
     if settings.better_auth_secret:
         return "a shared secret, long enough"
     if not settings.jwks_url:
         return "this server's own"
     try:
-        keys = await KeySet(settings.jwks_url).fetched()
+        keys = await KeySet(settings.jwks_url).fetch()
     except TimeoutError:
-        raise CommandError(f"JWKS_URL does not answer within {FETCH_S} s: is the issuer up?") from None
+        raise CommandError(
+            f"JWKS_URL does not answer within {FETCH_TIMEOUT_S} s: is the issuer up?"
+        ) from None
     except (httpx.HTTPError, OSError, ValueError) as error:
-        raise CommandError(f"JWKS_URL: {_line(error)}: is the URL right, and is the issuer up?") from None
+        raise CommandError(f"JWKS_URL: {_flatten(error)}: is the URL right, and is the issuer up?") from None
     except Problem:
         raise CommandError("JWKS_URL: the content is not JSON: is the URL right?") from None
     if not keys:
@@ -124,7 +130,7 @@ async def _keys(settings: Settings) -> str:
     return f"{len(keys)} at JWKS_URL, fit to verify tokens"
 
 
-async def _rate_limits(settings: Settings) -> str:
+async def _check_rate_limits(settings: Settings) -> str:
     if not settings.rate_limit:
         return "off"
     if settings.rate_limit_storage == MEMORY:
@@ -133,7 +139,7 @@ async def _rate_limits(settings: Settings) -> str:
         await RateLimits({}, settings.rate_limit_storage).check_storage()
     except StorageError as error:
         raise CommandError(
-            f"RATE_LIMIT_STORAGE: {_line(error.storage_error)}: each process would count"
+            f"RATE_LIMIT_STORAGE: {_flatten(error.storage_error)}: each process would count"
         ) from None
     except (TimeoutError, OSError):
         raise CommandError(
@@ -142,16 +148,16 @@ async def _rate_limits(settings: Settings) -> str:
     return "RATE_LIMIT_STORAGE answers"
 
 
-async def _port(settings: Settings) -> str:
-    """Check that the port is free, or that a server of this kind uses it."""
-    if (trouble := _trouble_listening(settings.host, settings.port)) is None:
+async def _check_port(settings: Settings) -> str:
+    """Check that the port is free or used by another process of this server."""
+    if (trouble := _find_listen_error(settings.host, settings.port)) is None:
         return "free"
-    if await _is_served(settings):
+    if await _is_own_server(settings):
         return "a server of this kind listens there already"
     raise CommandError(f"HOST and PORT: {trouble}: stop the other program, or set another port")
 
 
-def _trouble_listening(host: str, port: int) -> str | None:
+def _find_listen_error(host: str, port: int) -> str | None:
     try:
         [(family, kind, protocol, _, address), *_] = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -164,16 +170,16 @@ def _trouble_listening(host: str, port: int) -> str | None:
     return None
 
 
-async def _is_served(settings: Settings) -> bool:
+async def _is_own_server(settings: Settings) -> bool:
     host = f"[{settings.host}]" if ":" in settings.host else settings.host
     try:
-        async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_S) as client:
-            answer = await client.get(f"http://{host}:{settings.port}{LIVE}")
-        return bool(answer.json() == {"status": "live"})
+        async with httpx.AsyncClient(trust_env=False, timeout=RESPONSE_TIMEOUT_S) as client:
+            response = await client.get(f"http://{host}:{settings.port}{LIVE}")
+        return bool(response.json() == {"status": "live"})
     except (httpx.HTTPError, ValueError):
         return False
 
 
-def _line(error: BaseException) -> str:
+def _flatten(error: BaseException) -> str:
     """Return the message of an error in one line."""
     return " ".join(str(error).split()).rstrip(".") or type(error).__name__
