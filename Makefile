@@ -55,7 +55,7 @@ check-code:
 
 check-contract:
 	@$(BIN)/openapi-spec-validator openapi/todo.yaml
-	@openapi/check
+	@tests/contract/check
 
 format: $(VENV)/.dev $(NODE)  ## format the code, fix what lint can fix, generate the TypeScript types
 	@$(BIN)/ruff check --quiet --fix-only .

@@ -1,4 +1,4 @@
-"""openapi/breaking.mjs knows which changes of the contract break a client, and lets none pass unannounced."""
+"""breaking.mjs finds the changes of the contract that break a client."""
 
 import json
 
@@ -154,7 +154,7 @@ CHANGES: dict[str, tuple[tuple[bool, bool], Edit]] = {
 }  # fmt: skip
 COMPARE = """
 import { readFileSync } from 'node:fs';
-import { compare } from './openapi/changes.mjs';
+import { compare } from './tests/contract/changes.mjs';
 const pairs = JSON.parse(readFileSync(0, 'utf8'));
 console.log(JSON.stringify(pairs.map(([before, after]) => compare(before, after))));
 """

@@ -17,7 +17,7 @@ from tests.support.server import ROOT
 
 SCHEMAS, PARAMETERS = "components schemas", "components parameters"
 LIST = "paths /api/{user_id}/tasks"
-BREAKING = ROOT / "openapi" / "breaking.mjs"
+BREAKING = ROOT / "tests" / "contract" / "breaking.mjs"
 
 Told = subprocess.CompletedProcess[str]
 
@@ -41,7 +41,7 @@ def test_versions_are_those_of_the_contract():
 
 @pytest.fixture
 def compare(tmp_path: Path) -> Callable[[Contract, Contract], Told]:
-    """What openapi/breaking.mjs says of a step from one contract to another."""
+    """What tests/contract/breaking.mjs says of a step from one contract to another."""
 
     def step(before: Contract, after: Contract) -> Told:
         files = tmp_path / "before.yaml", tmp_path / "after.yaml"
@@ -57,8 +57,8 @@ def test_break_is_named(compare):
     assert told.returncode == 1
     *breaks, why = told.stderr.splitlines()
     assert "GET /api/{user_id}/tasks: parameter limit maximum was 1000, is 500" in breaks
-    assert "GET /api/{user_id}/tasks, answer 200: items completed is gone" in breaks
-    assert "POST /api/{user_id}/tasks, answer 201 and 4 more: completed is gone" in breaks
+    assert "GET /api/{user_id}/tasks, response 200: items completed is gone" in breaks
+    assert "POST /api/{user_id}/tasks, response 201 and 4 more: completed is gone" in breaks
     assert why == "This breaks clients of 1.2.0, and 1.3.0 is not a new major version: see CONTRIBUTING.md"
 
 
@@ -149,8 +149,9 @@ def test_comparison_is_left_out_where_there_is_no_history(repository: Path, tmp_
 
 @pytest.mark.parametrize(("environment", "status"), [({}, 0), ({"CI": "true"}, 1)], ids=["here", "in CI"])
 def test_without_node_the_guards_are_left_out_but_not_in_ci(tmp_path: Path, environment, status: int):
-    (tmp_path / "openapi").mkdir()
-    check = shutil.copy(ROOT / "openapi" / "check", tmp_path / "openapi")
+    folder = tmp_path / "tests" / "contract"
+    folder.mkdir(parents=True)
+    check = shutil.copy(ROOT / "tests" / "contract" / "check", folder)
     environ = {name: value for name, value in os.environ.items() if name != "CI"} | environment
     told = subprocess.run(check, env=environ, capture_output=True, text=True, timeout=60, check=False)
     assert told.stdout.startswith("Left out: the rules, the breaking changes and the TypeScript types of")

@@ -15,7 +15,7 @@ export interface paths {
         put?: never;
         /**
          * Create an account
-         * @description The email is compared without regard to case. The password is 8 characters to 72 bytes of UTF-8, of any kind, and not one of the commonly used ones.
+         * @description The case of the email is ignored. The password has at least 8 characters and at most 72 bytes of UTF-8, and is not one of the most common passwords.
          */
         post: operations["auth.signup"];
         delete?: never;
@@ -34,8 +34,8 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Log in for a token
-         * @description The token opens `/api/{user_id}/...` of `user.id` and of nobody else. Every failure to log in gives the same answer, in the same time, whatever its cause.
+         * Log in and get a token
+         * @description The token is valid for the paths `/api/{user_id}/...` of this user only. The response to every wrong login is the same, and takes the same time, whatever the cause.
          */
         post: operations["auth.login"];
         delete?: never;
@@ -69,20 +69,20 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
             };
             cookie?: never;
         };
         /**
          * List tasks, page by page
-         * @description At most `limit` tasks. Tasks that are created or changed while the pages are read neither shift the pages nor make a task that stayed as it was appear twice or be missed.
+         * @description A page has at most `limit` tasks. If tasks are created or changed while a client reads the pages, each unchanged task still appears exactly once.
          */
         get: operations["tasks.list"];
         put?: never;
         /**
          * Create a task
-         * @description Only `title` is needed. The task begins pending unless `completed` says otherwise. The first task of an outside issuer's user needs no sign-up here.
+         * @description Only `title` is required. `completed` is false by default. A user of an outside issuer needs no sign-up here before the first task.
          */
         post: operations["tasks.create"];
         delete?: never;
@@ -96,34 +96,34 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
-                /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
+                /** @description The `id` of the task, in decimal without sign and leading zeros. Anything else is 404. The id of another user's task is 404, too. */
                 task_id: components["parameters"]["task_id"];
             };
             cookie?: never;
         };
         /**
-         * Read one task
-         * @description The task as it is stored now.
+         * Get a task
+         * @description Returns the current state of the task.
          */
         get: operations["tasks.get"];
         /**
          * Replace a task
-         * @description Its `title`, that is; `description` and `completed` keep their value when they are left out.
+         * @description Replaces the `title`. `description` and `completed` keep their values if they are absent.
          */
         put: operations["tasks.put"];
         post?: never;
         /**
          * Delete a task
-         * @description For good. Its `id` is never given to another task.
+         * @description The deletion is final. The `id` is never used for another task.
          */
         delete: operations["tasks.delete"];
         options?: never;
         head?: never;
         /**
-         * Change a part of a task
-         * @description Only the members given are changed, and at least one of the three must be given. `"description": null` clears the description.
+         * Change members of a task
+         * @description Changes only the members in the body, of which at least one is required. `"description": null` removes the description.
          */
         patch: operations["tasks.patch"];
         trace?: never;
@@ -133,9 +133,9 @@ export interface paths {
             query?: never;
             header?: never;
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
-                /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
+                /** @description The `id` of the task, in decimal without sign and leading zeros. Anything else is 404. The id of another user's task is 404, too. */
                 task_id: components["parameters"]["task_id"];
             };
             cookie?: never;
@@ -147,8 +147,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Complete a task, or take it up again
-         * @description Without a body, or with `{}`, it toggles `completed`. With `{"completed": true}` or `{"completed": false}` it sets it, however often it is sent.
+         * Set or toggle completed
+         * @description Without a body, or with `{}`, the request toggles `completed`. With `{"completed": true}` or `{"completed": false}` it sets `completed`, and can be repeated safely.
          */
         patch: operations["tasks.complete"];
         trace?: never;
@@ -161,8 +161,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Is the process alive?
-         * @description Asks nothing of the database. Restart the process when this fails.
+         * Liveness
+         * @description 200 while the process is alive. It does not use the database. Restart the process if this fails.
          */
         get: operations["service.live"];
         put?: never;
@@ -181,8 +181,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Can it serve requests now?
-         * @description 503 while the database cannot be reached or its schema is not the one this server needs.
+         * Readiness
+         * @description 503 while the database is unreachable or has an older schema than this server needs.
          */
         get: operations["service.ready"];
         put?: never;
@@ -201,8 +201,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Figures for Prometheus
-         * @description Requests by operation, method and status, their durations, and what they wait for, in the Prometheus text format. They are those of all worker processes, whichever answers.
+         * Metrics for Prometheus
+         * @description Requests by operation, method and status, their durations, and the resources that they wait for, in the Prometheus text format. The metrics are those of all worker processes.
          */
         get: operations["service.metrics"];
         put?: never;
@@ -242,7 +242,7 @@ export interface components {
         /** Format: int64 */
         TaskId: number;
         /**
-         * @description At least one character that is not white space; no NUL.
+         * @description Has a character that is not white space, and no NUL.
          * @example Buy milk
          */
         Title: string;
@@ -255,7 +255,7 @@ export interface components {
         EntityTags: string;
         /**
          * Format: date-time
-         * @description RFC 3339, UTC, to the microsecond; without a fraction where that is zero.
+         * @description RFC 3339 in UTC, in microseconds. A fraction of zero is absent.
          * @example 2026-11-21T09:30:00.125000Z
          */
         Timestamp: string;
@@ -285,7 +285,7 @@ export interface components {
             completed?: boolean;
         };
         /**
-         * @description At least one of the three.
+         * @description At least one of the members.
          * @example {
          *       "title": "Buy oat milk"
          *     }
@@ -302,7 +302,7 @@ export interface components {
             email: components["schemas"]["Email"];
             /**
              * Format: password
-             * @description Any 8 characters or more, at most 72 bytes of UTF-8; no NUL.
+             * @description At least 8 characters and at most 72 bytes of UTF-8, without NUL.
              * @example three green parrots
              */
             password: string;
@@ -351,33 +351,33 @@ export interface components {
         };
         /** @description RFC 9457. */
         Problem: {
-            /** @description What kind of problem this is; stable, for programs. */
+            /** @description The kind of problem, stable, for programs. */
             type: string;
-            /** @description The kind in words. */
+            /** @description The kind of problem in words. */
             title: string;
             /** Format: int32 */
             status: number;
-            /** @description What to do about it, for people. */
+            /** @description The cause and the remedy, for people. */
             detail: string;
-            /** @description The X-Request-Id of this answer. */
+            /** @description The X-Request-Id of this response. */
             request_id: string;
-            /** @description With 400 for a request that does not keep to this contract, each fault in it. */
-            errors?: components["schemas"]["Fault"][];
+            /** @description The violations of this contract, if the status is 400. */
+            errors?: components["schemas"]["Violation"][];
         };
-        Fault: {
+        Violation: {
             /**
-             * @description Where the fault is.
+             * @description The part of the request.
              * @enum {string}
              */
             in: "body" | "query" | "header";
-            /** @description Which part of it: a JSON Pointer (RFC 6901) into the body, or `/` and the name of the parameter or header. Empty for the whole. */
+            /** @description A JSON Pointer (RFC 6901) into the body, or `/` and the name of the parameter or header. Empty for the whole body or query. */
             pointer: string;
-            /** @description The rule of this contract it breaks, such as `required`, `maxLength`, `type`. */
+            /** @description The violated rule of this contract, for example `required`, `maxLength` or `type`. */
             keyword: string;
         };
     };
     responses: {
-        /** @description The task as it is stored now. */
+        /** @description The current state of the task. */
         Task: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -390,7 +390,7 @@ export interface components {
                 "application/json": components["schemas"]["Task"];
             };
         };
-        /** @description The task is still the one that the client has. */
+        /** @description The client has the current version of the task. */
         NotModified: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -401,7 +401,7 @@ export interface components {
             };
             content?: never;
         };
-        /** @description Yes. */
+        /** @description The server is alive or ready. */
         Health: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -416,7 +416,7 @@ export interface components {
                 "application/json": components["schemas"]["Health"];
             };
         };
-        /** @description The request does not keep to this contract; `errors` lists every fault. */
+        /** @description The request violates this contract. `errors` lists every violation. */
         InvalidRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -442,7 +442,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description No token, or one that is not valid (any longer). Sign in again. */
+        /** @description The token is missing, invalid or expired. Sign in again. */
         Unauthenticated: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -462,7 +462,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Email and password do not belong together. The answer never says which is wrong. */
+        /** @description The email or the password is wrong. The response never says which. */
         WrongCredentials: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -482,7 +482,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The path is not the token's user's. The same whether or not that user exists. */
+        /** @description The path belongs to another user than the token. The response is the same if that user does not exist. */
         Forbidden: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -501,7 +501,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description This user has no such task. The same whether it is missing or another user's. */
+        /** @description This user has no such task. The response is the same if another user has it. */
         NotFound: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -539,7 +539,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description This server keeps no accounts; `detail` says who does. */
+        /** @description This server has no accounts. `detail` says where they are. */
         OutsideIssuer: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -577,7 +577,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description This `Idempotency-Key` was sent with another body before; nothing was done. */
+        /** @description This `Idempotency-Key` was sent with another body before. Nothing was stored. */
         KeyReused: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -596,7 +596,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The password is over 72 bytes, or one of the commonly used. */
+        /** @description The password is longer than 72 bytes, or one of the most common passwords. */
         WeakPassword: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -615,7 +615,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body did not arrive within ten seconds (unless set otherwise). The connection is closed. */
+        /** @description The body did not arrive within 10 seconds (BODY_TIMEOUT). The connection is closed. */
         RequestTimeout: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -634,7 +634,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A query of more than 4096 bytes. Nothing else of the request was read. */
+        /** @description The query is longer than 4096 bytes. */
         UriTooLong: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -653,7 +653,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description More than 100 header fields, or more than 64 KiB of them. The connection is closed. */
+        /** @description The request has more than 100 header fields, or more than 64 KiB of them. The connection is closed. */
         HeadersTooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -672,7 +672,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A request with this `Idempotency-Key` is still under way; nothing was done. Try again after `Retry-After` seconds. */
+        /** @description A request with this `Idempotency-Key` is in progress. Nothing was stored. Try again after `Retry-After` seconds. */
         KeyInUse: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -692,7 +692,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The task has changed since the version in `If-Match`; nothing was done. Read it again. */
+        /** @description The task has changed since the version in `If-Match`. Nothing was stored. Get the task again. */
         StaleVersion: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -711,7 +711,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is larger than this server takes (64 KiB unless set otherwise). */
+        /** @description The body is larger than the limit, 64 KiB by default (MAX_BODY_BYTES). */
         TooLarge: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -749,7 +749,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many requests in too short a time. Try again after `Retry-After` seconds. */
+        /** @description The rate limit is exhausted. Try again after `Retry-After` seconds. */
         TooManyRequests: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -771,7 +771,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The server cannot do this now. Try again after `Retry-After` seconds. */
+        /** @description The server cannot process the request now. Try again after `Retry-After` seconds. */
         Unavailable: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -793,63 +793,63 @@ export interface components {
         };
     };
     parameters: {
-        /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+        /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
         user_id: components["schemas"]["UserId"];
-        /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
+        /** @description The `id` of the task, in decimal without sign and leading zeros. Anything else is 404. The id of another user's task is 404, too. */
         task_id: components["schemas"]["TaskId"];
         /** @description Which tasks to list. */
         status: "all" | "pending" | "completed";
-        /** @description What to order by: the time of creation, the time of the last change, or the title (by code point, so capitals come first). Tasks alike in it are ordered by `id`. */
+        /** @description Sort by the time of creation, by the time of the last change, or by title (by code point, so upper case comes first). Equal tasks are sorted by `id`. */
         sort: "created" | "updated" | "title";
-        /** @description Ascending or descending. Left out, times are newest first and titles A to Z. */
+        /** @description Ascending or descending. The default is newest first for times, and A to Z for titles. */
         order: "asc" | "desc";
-        /** @description The most tasks a page holds. */
+        /** @description The maximum number of tasks in a page. */
         limit: number;
-        /** @description Where the page begins, taken from the `Link` of the page before. It holds only for the same user, `status`, `sort` and `order`; `limit` may change. */
+        /** @description The start of the page, from the `Link` of the previous page. A cursor is valid for the same user, `status`, `sort` and `order`. `limit` may change. */
         cursor: string;
-        /** @description Make the change only if the task is still the one that this `ETag` came with (RFC 9110 13.1.1); 412 otherwise. A list of several tags will do, and `*` stands for any. */
+        /** @description Change the task only if this is its current `ETag` (RFC 9110 13.1.1). Otherwise the response is 412. A list of several tags is allowed. `*` matches every version. */
         if_match: components["schemas"]["EntityTags"];
-        /** @description Send the task only if it is not the one that this `ETag` came with any longer (RFC 9110 13.1.2); 304 otherwise. */
+        /** @description Return the task only if this is no longer its current `ETag` (RFC 9110 13.1.2). Otherwise the response is 304. */
         if_none_match: components["schemas"]["EntityTags"];
-        /** @description A name that the client makes up for this task, such as a UUID, and sends again with each retry. For 24 hours the same key with the same body gives the first answer once more and creates nothing; with another body it is 422. Each user's keys are their own. */
+        /** @description A key that the client generates for this task, for example a UUID, and sends again with each retry. For 24 hours a request with the same key and the same body creates nothing and gets the first response again. With another body the response is 422. Keys of different users are independent. */
         idempotency_key: string;
     };
     requestBodies: never;
     headers: {
         /**
-         * @description Names this request in the server's log.
+         * @description Identifies this request in the log of the server.
          * @example 4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c
          */
         "X-Request-Id": string;
         /**
-         * @description The version of the task, for `If-Match` and `If-None-Match`. A strong entity tag.
+         * @description The version of the task, a strong entity tag for `If-Match` and `If-None-Match`.
          * @example "7"
          */
         ETag: string;
-        /** @description The answer is one person's, and is stored by no shared cache. */
+        /** @description The response belongs to one user. Shared caches do not store it. */
         "Cache-Control": "private, no-cache" | "no-store";
         /**
-         * @description Names Authorization, since the answer depends on it.
+         * @description Contains Authorization, because the response depends on it.
          * @example Authorization
          */
         Vary: string;
         /**
-         * @description `Bearer`, with `error="invalid_token"` when a token was sent (RFC 6750).
+         * @description `Bearer`, with `error="invalid_token"` if a token was sent (RFC 6750).
          * @example Bearer error="invalid_token"
          */
         "WWW-Authenticate": string;
         /**
-         * @description Seconds to wait before the next try.
+         * @description Seconds to wait before the next attempt.
          * @example 2
          */
         "Retry-After": number;
         /**
-         * @description Which limit is used up, and for how many seconds (`t`): a structured field as in the IETF's draft-ietf-httpapi-ratelimit-headers.
+         * @description The exhausted limit, and for how many seconds (`t`): a structured field as in the IETF draft draft-ietf-httpapi-ratelimit-headers.
          * @example "api";r=0;t=37
          */
         RateLimit: string;
         /**
-         * @description The limit itself, as `q` requests in `w` seconds.
+         * @description The limit, `q` requests in `w` seconds.
          * @example "api";q=1200;w=60
          */
         "RateLimit-Policy": string;
@@ -871,7 +871,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The account, ready to log in. */
+            /** @description The new account. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -907,7 +907,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A bearer token, and whose it is. */
+            /** @description A bearer token and its user. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -961,25 +961,25 @@ export interface operations {
             query?: {
                 /** @description Which tasks to list. */
                 status?: components["parameters"]["status"];
-                /** @description What to order by: the time of creation, the time of the last change, or the title (by code point, so capitals come first). Tasks alike in it are ordered by `id`. */
+                /** @description Sort by the time of creation, by the time of the last change, or by title (by code point, so upper case comes first). Equal tasks are sorted by `id`. */
                 sort?: components["parameters"]["sort"];
-                /** @description Ascending or descending. Left out, times are newest first and titles A to Z. */
+                /** @description Ascending or descending. The default is newest first for times, and A to Z for titles. */
                 order?: components["parameters"]["order"];
-                /** @description The most tasks a page holds. */
+                /** @description The maximum number of tasks in a page. */
                 limit?: components["parameters"]["limit"];
-                /** @description Where the page begins, taken from the `Link` of the page before. It holds only for the same user, `status`, `sort` and `order`; `limit` may change. */
+                /** @description The start of the page, from the `Link` of the previous page. A cursor is valid for the same user, `status`, `sort` and `order`. `limit` may change. */
                 cursor?: components["parameters"]["cursor"];
             };
             header?: never;
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The tasks, in the order asked for. */
+            /** @description The tasks in the requested order. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1010,11 +1010,11 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description A name that the client makes up for this task, such as a UUID, and sends again with each retry. For 24 hours the same key with the same body gives the first answer once more and creates nothing; with another body it is 422. Each user's keys are their own. */
+                /** @description A key that the client generates for this task, for example a UUID, and sends again with each retry. For 24 hours a request with the same key and the same body creates nothing and gets the first response again. With another body the response is 422. Keys of different users are independent. */
                 "Idempotency-Key"?: components["parameters"]["idempotency_key"];
             };
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
             };
             cookie?: never;
@@ -1025,7 +1025,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The task as it is stored. */
+            /** @description The new task. */
             201: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1062,13 +1062,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Send the task only if it is not the one that this `ETag` came with any longer (RFC 9110 13.1.2); 304 otherwise. */
+                /** @description Return the task only if this is no longer its current `ETag` (RFC 9110 13.1.2). Otherwise the response is 304. */
                 "If-None-Match"?: components["parameters"]["if_none_match"];
             };
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
-                /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
+                /** @description The `id` of the task, in decimal without sign and leading zeros. Anything else is 404. The id of another user's task is 404, too. */
                 task_id: components["parameters"]["task_id"];
             };
             cookie?: never;
@@ -1091,13 +1091,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Make the change only if the task is still the one that this `ETag` came with (RFC 9110 13.1.1); 412 otherwise. A list of several tags will do, and `*` stands for any. */
+                /** @description Change the task only if this is its current `ETag` (RFC 9110 13.1.1). Otherwise the response is 412. A list of several tags is allowed. `*` matches every version. */
                 "If-Match"?: components["parameters"]["if_match"];
             };
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
-                /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
+                /** @description The `id` of the task, in decimal without sign and leading zeros. Anything else is 404. The id of another user's task is 404, too. */
                 task_id: components["parameters"]["task_id"];
             };
             cookie?: never;
@@ -1127,20 +1127,20 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Make the change only if the task is still the one that this `ETag` came with (RFC 9110 13.1.1); 412 otherwise. A list of several tags will do, and `*` stands for any. */
+                /** @description Change the task only if this is its current `ETag` (RFC 9110 13.1.1). Otherwise the response is 412. A list of several tags is allowed. `*` matches every version. */
                 "If-Match"?: components["parameters"]["if_match"];
             };
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
-                /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
+                /** @description The `id` of the task, in decimal without sign and leading zeros. Anything else is 404. The id of another user's task is 404, too. */
                 task_id: components["parameters"]["task_id"];
             };
             cookie?: never;
         };
         requestBody?: never;
         responses: {
-            /** @description The task is gone. */
+            /** @description The task is deleted. */
             204: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -1165,13 +1165,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Make the change only if the task is still the one that this `ETag` came with (RFC 9110 13.1.1); 412 otherwise. A list of several tags will do, and `*` stands for any. */
+                /** @description Change the task only if this is its current `ETag` (RFC 9110 13.1.1). Otherwise the response is 412. A list of several tags is allowed. `*` matches every version. */
                 "If-Match"?: components["parameters"]["if_match"];
             };
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
-                /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
+                /** @description The `id` of the task, in decimal without sign and leading zeros. Anything else is 404. The id of another user's task is 404, too. */
                 task_id: components["parameters"]["task_id"];
             };
             cookie?: never;
@@ -1201,13 +1201,13 @@ export interface operations {
         parameters: {
             query?: never;
             header?: {
-                /** @description Make the change only if the task is still the one that this `ETag` came with (RFC 9110 13.1.1); 412 otherwise. A list of several tags will do, and `*` stands for any. */
+                /** @description Change the task only if this is its current `ETag` (RFC 9110 13.1.1). Otherwise the response is 412. A list of several tags is allowed. `*` matches every version. */
                 "If-Match"?: components["parameters"]["if_match"];
             };
             path: {
-                /** @description Whose tasks. It is the `user.id` that `POST /api/auth/login` answered with the token, the token's `sub`; any other value is 403. */
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
-                /** @description The task's `id`, in decimal without sign or leading zeros. Anything else is 404, as is the id of another user's task. */
+                /** @description The `id` of the task, in decimal without sign and leading zeros. Anything else is 404. The id of another user's task is 404, too. */
                 task_id: components["parameters"]["task_id"];
             };
             cookie?: never;

@@ -1,5 +1,5 @@
-// Compares the contract with the one of the last release, and fails when that breaks clients without a new major
-// version. With two files it compares the second with the first: node openapi/breaking.mjs before.yaml after.yaml
+// Compares the contract with that of the last release. Fails if a change breaks clients and the major version is the
+// same. With two files it compares these: node tests/contract/breaking.mjs before.yaml after.yaml
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import yaml from 'js-yaml';
@@ -14,25 +14,25 @@ function main(given) {
     console.log(`Left out: no commit here has ${CONTRACT} with another info.version to compare with`);
     return 0;
   }
-  const faults = faultsOf(before, after);
-  faults.forEach((fault) => console.error(fault));
-  return faults.length ? 1 : 0;
+  const errors = findErrors(before, after);
+  errors.forEach((error) => console.error(error));
+  return errors.length ? 1 : 0;
 }
 
-/** What is wrong with the step from one contract to the next, a line each; empty when it may be taken. */
-function faultsOf(before, after) {
+/** Return a line for each error of the step from one contract to the next. */
+function findErrors(before, after) {
   const [from, to] = [before, after].map(versionOf);
   const { breaks, hasMeaning } = compare(before, after);
   if (isNewer(from, to) || (hasMeaning && from === to)) {
-    return [...breaks, `This is not the contract of ${from} any longer: raise info.version, which is ${to}`];
+    return [...breaks, `The contract differs from that of ${from}: raise info.version, which is ${to}`];
   }
   if (breaks.length === 0 || major(to) > major(from)) return [];
   return [...breaks, `This breaks clients of ${from}, and ${to} is not a new major version: see CONTRIBUTING.md`];
 }
 
 /**
- * The contract of the newest commit that has another version than `version`: the last state of the last release.
- * Undefined without git, in a shallow clone, before the first release.
+ * Return the contract of the newest commit with another version than `version`: the last state of the last release.
+ * Return undefined without git, in a shallow clone, and before the first release.
  */
 function findReleased(version) {
   for (const commit of git('log', '--first-parent', '--format=%H', '--', CONTRACT).split('\n')) {
@@ -42,7 +42,7 @@ function findReleased(version) {
   return undefined;
 }
 
-/** What git says; nothing where there is no git, or it knows no such thing. */
+/** Return the output of git, or an empty string if git fails. */
 function git(...words) {
   try {
     return execFileSync('git', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] });
@@ -63,7 +63,7 @@ function major(version) {
   return Number(version.split('.')[0]);
 }
 
-/** Whether the first of two versions, of three numbers each, is the greater one. */
+/** Return whether the first of two versions of three numbers is greater. */
 function isNewer(version, other) {
   return new Intl.Collator('en', { numeric: true }).compare(version, other) > 0;
 }
