@@ -6,7 +6,7 @@ FROM python AS packages
 # requirements-otel.lock adds OpenTelemetry.
 ARG LOCK=requirements.lock
 COPY ${LOCK} /tmp/
-# Wheels only: nothing is compiled, and no package's own build script runs.
+# Only wheels, so that nothing is compiled and no build script of a package runs.
 RUN python -m venv --without-pip /opt/venv \
  && pip --python /opt/venv/bin/python install --no-cache-dir --require-hashes --only-binary :all: \
     --requirement /tmp/${LOCK}
@@ -25,7 +25,7 @@ COPY observability/ observability/
 COPY persistence/ persistence/
 COPY security/ security/
 COPY server/ server/
-# Now: the server may not write here, and would compile everything anew at each start.
+# Compile now, because the server cannot write here and would compile everything at each start.
 RUN python -m compileall -q .
 ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PYTHONUNBUFFERED=1 \
@@ -33,13 +33,13 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     HOST=0.0.0.0 \
     PORT=8000 \
     PUBLIC_URL=http://127.0.0.1:8000
-# A number: Kubernetes can tell only of those that they are not root.
+# A number, because Kubernetes cannot verify that a name is not root.
 USER 10001:10001
 VOLUME /data
 EXPOSE 8000
-# Whether it lives, not whether it is ready: a database that is away is no reason to start the API anew.
-# And never through a proxy, which HTTP_PROXY would ask for even here.
+# Liveness and not readiness, because an unreachable database is no reason to restart the API.
+# Without a proxy, even if HTTP_PROXY is set.
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as u; u.build_opener(u.ProxyHandler({})).open('http://127.0.0.1:' + os.environ['PORT'] + '/health/live')"]
-# A list, so that no shell stands between `docker stop` and the server.
+# A list, so that the server and not a shell receives the SIGTERM of `docker stop`.
 CMD ["python", "-m", "cli", "serve"]

@@ -14,7 +14,7 @@ NODE   := node_modules/.package-lock.json
 LOCK   := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command "make lock"
 
-# npm writes who is to be paid where into its lock file, which is to name packages and nothing else.
+# npm writes funding addresses to its lock file. Remove them, because the file must contain no addresses.
 WITHOUT_ADDRESSES := const fs = require("fs"), name = "package-lock.json", lock = JSON.parse(fs.readFileSync(name)); \
   for (const entry of Object.values(lock.packages)) delete entry.funding; \
   fs.writeFileSync(name, JSON.stringify(lock, null, 2) + "\n")
@@ -28,22 +28,22 @@ run: $(VENV)/.run$(EXTRA)  ## serve on http://127.0.0.1:8000 (SQLite, built-in a
 PYTEST := $(BIN)/python -m pytest
 T      ?= tests/unit
 
-test: check  ## check, then test on SQLite and on PostgreSQL all that needs no foreign program and no fault (3 minutes)
+test: check  ## check, then run the unit, API and contract tests on SQLite and PostgreSQL (3 minutes)
 	@$(PYTEST) -n 2 tests/api tests/contract tests/unit
 
-test-all: test  ## test, then the tests of faults and of other programs: browser, Better Auth, nginx, Redis (8 minutes)
+test-all: test  ## test, then run the tests with faults and other programs: browser, Better Auth, nginx, Redis (8 minutes)
 	@$(PYTEST) -n 3 tests/ecosystem tests/faults
 
-test-long: $(VENV)/.dev  ## run the tests of faults at full length (an hour)
+test-long: $(VENV)/.dev  ## run the fault tests at full length (1 hour)
 	@$(PYTEST) -n 3 tests/faults --long
 
-contract-tests: $(VENV)/.dev  ## run the tests of tests/contract and tests/unit, for instance on another Python
+contract-tests: $(VENV)/.dev  ## run the contract and unit tests, for example on another Python
 	@$(PYTEST) -n 2 tests/contract tests/unit
 
 quick: $(VENV)/.dev  ## run some tests on SQLite in one process: make quick T=tests/api/test_create.py
 	@$(PYTEST) --database=sqlite $(T)
 
-check: $(VENV)/.dev $(NODE)  ## check formatting, lint, types, imports, handlers, the contract and what is generated from it
+check: $(VENV)/.dev $(NODE)  ## check formatting, lint, types, imports, handlers, the contract and the generated types
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=target check-code check-contract
 
 check-code:
@@ -62,13 +62,13 @@ format: $(VENV)/.dev $(NODE)  ## format the code, fix what lint can fix, generat
 	@$(BIN)/ruff format --quiet .
 	@cd clients/typescript && npm run --silent generate
 
-bench: $(VENV)/.dev  ## measure this server beside its peers, and under many connections (15 minutes)
+bench: $(VENV)/.dev  ## measure this server beside others, and with many connections (15 minutes)
 	@$(BIN)/python -W 'ignore:Using `httpx`' -m benchmarks.in_process
 	@$(BIN)/python -m benchmarks.tokens
 	@$(BIN)/python -m benchmarks.compare --sqlite
 	@$(BIN)/python -m benchmarks.connections
 
-bench-growth: $(VENV)/.dev  ## measure it on ever more tasks, up to 2 million (10 minutes)
+bench-growth: $(VENV)/.dev  ## measure this server with up to 2 million tasks (10 minutes)
 	@$(BIN)/python -m benchmarks.growth
 
 client: $(NODE)  ## generate the TypeScript client's types from the contract, and build it
@@ -76,16 +76,16 @@ client: $(NODE)  ## generate the TypeScript client's types from the contract, an
 
 install: $(VENV)/.dev $(NODE)  ## install everything into .venv
 
-migrate: $(VENV)/.run$(EXTRA)  ## bring the database of DATABASE_URL to the newest schema, without serving
+migrate: $(VENV)/.run$(EXTRA)  ## migrate the database of DATABASE_URL to the newest schema
 	@$(BIN)/python -m cli migrate
 
-lock: $(UV)  ## resolve the dependencies of pyproject.toml anew
+lock: $(UV)  ## resolve the dependencies of pyproject.toml
 	@$(LOCK) --upgrade --output-file requirements.lock
 	@$(LOCK) --upgrade --extra otel --constraint requirements.lock --output-file requirements-otel.lock
 	@$(LOCK) --upgrade --extra otel --group dev --constraint requirements-otel.lock --output-file requirements-dev.lock
 	@npm install --package-lock-only --silent && node -e '$(WITHOUT_ADDRESSES)'
 
-clean:  ## remove what the targets made
+clean:  ## remove everything that the targets created
 	rm -rf $(VENV) node_modules clients/typescript/build clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
 
 $(VENV)/.run$(EXTRA): requirements$(EXTRA).lock | $(BIN)/python $(UV)

@@ -1,2 +1,2 @@
-// How it looks and behaves is in SWAGGER_UI of app.py.
+// The options of Swagger UI are in contract/docs.py.
 SwaggerUIBundle({ dom_id: "#swagger-ui", configUrl: "swagger-ui-config.json" });
