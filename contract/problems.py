@@ -40,8 +40,6 @@ class InvalidRequest(Problem):
 
 
 class MalformedJson(InvalidRequest):
-    """A body that is not strict JSON (contract/strict_json.py)."""
-
     def __init__(self) -> None:
         super().__init__(
             [{"in": "body", "pointer": "", "keyword": "json"}],
@@ -50,8 +48,6 @@ class MalformedJson(InvalidRequest):
 
 
 class InvalidCursor(InvalidRequest):
-    """A cursor of another list, or of none."""
-
     def __init__(self) -> None:
         super().__init__(
             [{"in": "query", "pointer": "/cursor", "keyword": "cursor"}],
@@ -60,15 +56,11 @@ class InvalidCursor(InvalidRequest):
 
 
 class Unreadable(Problem):
-    """Bytes that are not an HTTP request."""
-
     status, code, title = 400, "unreadable", "This is not an HTTP/1.1 request"
     detail = "The request line, a header or the framing of the body is malformed."
 
 
-class Unauthenticated(Problem):
-    """A required token is missing (RFC 6750 3.1: no error code then)."""
-
+class Unauthenticated(Problem):  # RFC 6750 3.1: no error code without a token
     status, code, title = 401, "unauthenticated", "Sign in first"
     detail = "Send a bearer token in the Authorization header."
     headers = _BEARER
@@ -95,95 +87,69 @@ class WrongCredentials(Problem):
 
 
 class Forbidden(Problem):
-    """Another user's path."""
-
     status, code, title = 403, "forbidden", "This is not yours"
     detail = "The token opens the tasks of its own user only."
 
 
 class PreflightRefused(Problem):
-    """A browser asks for an origin, a method or a header that is not allowed."""
-
     status, code, title = 403, "preflight-refused", "Not allowed across origins"
     detail = "This origin, method or header is not allowed. The setting CORS_ORIGINS lists the origins."
 
 
 class NotFound(Problem):
-    """No such route."""
-
     status, code, title = 404, "not-found", "Not found"
     detail = "There is nothing here. GET /openapi.json lists every path."
 
 
 class TaskNotFound(NotFound):
-    """No such task of this user."""
-
     detail = "There is no such task."
 
 
 class OutsideIssuer(Problem):
-    """An account operation on a server whose accounts an outside issuer has."""
-
     status, code, title = 404, "outside-issuer", "Accounts are kept elsewhere"
     detail = "An outside issuer signs the tokens of this server. Sign up and log in there."
 
 
 class MethodNotAllowed(Problem):
-    """A path of the contract, with a method that it does not define."""
-
     status, code, title = 405, "method-not-allowed", "Method not allowed"
     detail = "The Allow header lists the methods of this path."
 
 
 class RequestTimeout(Problem):
-    """A request that does not arrive completely before its deadline."""
-
     status, code, title = 408, "request-timeout", "The request did not arrive in time"
     detail = "Send the whole body at once."
     headers = _CLOSE
 
 
 class EmailTaken(Problem):
-    """A sign-up with the email of an account."""
-
     status, code, title = 409, "email-taken", "The email is taken"
     detail = "There is an account with this email. Log in, or sign up with another."
 
 
 class KeyInUse(Problem):
-    """An Idempotency-Key whose first request is still in progress."""
-
     status, code, title = 409, "key-in-use", "The first request is still under way"
     detail = "A request with this Idempotency-Key has not been answered yet. Try again in a moment."
     headers = _RETRY
 
 
-class StaleVersion(Problem):
-    """A change to a version of the task that is not the current one (RFC 9110 13.1.1)."""
-
+class StaleVersion(Problem):  # RFC 9110 13.1.1
     status, code, title = 412, "stale-version", "The task has changed"
     detail = "The task is not in the version that If-Match names. Read it again, then decide."
 
 
 class TooLarge(Problem):
-    """A body over the limit."""
-
     status, code, title = 413, "too-large", "The body is too large"
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"The body may be at most {max_bytes} bytes.")
 
 
-class UriTooLong(Problem):
-    """A query that is longer than any that the contract allows (RFC 9110 15.5.15)."""
-
+class UriTooLong(Problem):  # RFC 9110 15.5.15
     status, code, title = 414, "uri-too-long", "The query is too long"
     detail = "A query may have at most 4096 bytes."
 
 
 class UnsupportedMediaType(Problem):
-    """A body of another media type or encoding than the operation accepts."""
-
     status, code, title = 415, "unsupported-media-type", "Unsupported media type"
     detail = "Send the body as application/json in UTF-8, not compressed."
 
@@ -195,8 +161,6 @@ class WeakPassword(Problem):
 
 
 class CommonPassword(WeakPassword):
-    """A password that attackers try first."""
-
     detail = "This password is among the most commonly used ones."
 
 
@@ -208,8 +172,6 @@ class LongPassword(WeakPassword):
 
 
 class KeyReused(Problem):
-    """An Idempotency-Key that belongs to another request."""
-
     status, code, title = 422, "key-reused", "The key belongs to another request"
     detail = "This Idempotency-Key came with another body before. Make up a new key for each new task."
 
@@ -232,8 +194,6 @@ class TooManyRequests(Problem):
 
 
 class HeadersTooLarge(Problem):
-    """More header fields, or longer ones, than any client needs."""
-
     status, code, title = 431, "headers-too-large", "The headers are too large"
     detail = "A request may have at most 100 header fields, of 64 KiB in all."
     headers = _CLOSE

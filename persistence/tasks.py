@@ -4,19 +4,7 @@ from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import (
-    Boolean,
-    Executable,
-    and_,
-    bindparam,
-    case,
-    delete,
-    func,
-    insert,
-    not_,
-    select,
-    update,
-)
+from sqlalchemy import Boolean, Executable, and_, bindparam, case, delete, func, insert, not_, select, update
 
 from contract.problems import StaleVersion, TaskNotFound
 from persistence import idempotency, users
