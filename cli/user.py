@@ -112,6 +112,7 @@ async def _remove(settings: Settings, found: _FoundUser) -> str:
             while count := await run_with_pause(removals.remove_tasks(db, found.id)):
                 removed += count
                 advance(count)
+        await removals.remove_import_progress(db, found.id)
         if not await users.is_own_table(db):
             return f"removed {_format_tasks(removed)} of {found.id}; {ACCOUNTS_ELSEWHERE}"
         await users.remove(db, found.id)

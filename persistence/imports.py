@@ -1,11 +1,11 @@
-"""Imports many tasks of one owner, each once, also when an interrupted import is repeated.
+"""Imports many tasks of one owner, each once, even if an interrupted import is repeated.
 
-The number of stored tasks of a file is kept in the table of Idempotency-Keys. It is updated in the
-transaction that stores the tasks, and removed after the last one, or when keys expire.
+The number of stored tasks of a file is updated in the transaction that stores the tasks, and removed after
+the last one. An interrupted import can continue for a day.
 """
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -14,31 +14,31 @@ from sqlalchemy.dialects.postgresql import insert as upsert
 
 from contract.problems import KeyInUse
 from persistence.database import Database, Transaction
-from persistence.tables import idempotency_keys, tasks
+from persistence.tables import ImportProgressRow, import_progress, tasks
 
 BATCH_SIZE = 1000  # tasks in a transaction, which blocks other writes for about 40 ms
 MAX_ROWS = 100  # in one INSERT
+LIFETIME = timedelta(hours=24)
 
-_KEYS = idempotency_keys.c
-_MINE = (_KEYS.user_id == bindparam("owner")) & (_KEYS.key == bindparam("id"))
-_STORED = select(_KEYS.answer).where(_MINE)
-_BEGIN = (
-    upsert(idempotency_keys)
-    .values(
-        user_id=bindparam("owner"),
-        key=bindparam("id"),
-        fingerprint=bindparam("id"),
-        answer="0",
-        created_at=bindparam("now", type_=_KEYS.created_at.type),
-    )
-    .on_conflict_do_nothing()
+_PROGRESS = import_progress.c
+_MINE = (_PROGRESS.user_id == bindparam("owner")) & (_PROGRESS.file == bindparam("name"))
+_NOW = bindparam("now", type_=_PROGRESS.updated_at.type)
+_FIND = select(_PROGRESS.stored).where(_MINE)
+_INSERT = upsert(import_progress).values(
+    user_id=bindparam("owner"), file=bindparam("name"), stored=0, updated_at=_NOW
 )
+# Returns no row if there is progress that has not expired.
+_BEGIN = _INSERT.on_conflict_do_update(
+    index_elements=[_PROGRESS.user_id, _PROGRESS.file],
+    set_={"stored": 0, "updated_at": _INSERT.excluded.updated_at},
+    where=_PROGRESS.updated_at < bindparam("expired", type_=_PROGRESS.updated_at.type),
+).returning(_PROGRESS.stored)
 _COUNT_UP = (
-    update(idempotency_keys)
-    .where(_MINE, _KEYS.answer == bindparam("before"))
-    .values(answer=bindparam("after"), created_at=bindparam("now", type_=_KEYS.created_at.type))
+    update(import_progress)
+    .where(_MINE, _PROGRESS.stored == bindparam("before"))
+    .values(stored=bindparam("after"), updated_at=_NOW)
 )
-_REMOVE = delete(idempotency_keys).where(_MINE)
+_REMOVE = delete(import_progress).where(_MINE)
 
 
 class NewTask(NamedTuple):
@@ -67,7 +67,8 @@ async def begin(db: Database, owner: str, file: str, now: datetime) -> int | Non
 
     Raise OwnerMissing if `owner` has no row in users.
     """
-    if await db.execute(_BEGIN, {"owner": owner, "id": _create_key(file), "now": now}):
+    begun = {"owner": owner, "name": file, "now": now, "expired": now - LIFETIME}
+    if await db.fetch_one(_BEGIN, begun) is not None:
         return None
     return await _count_stored(db, owner, file) or 0
 
@@ -80,7 +81,7 @@ async def store(
     Raise KeyInUse when another number is stored: another import of the file runs, or has ended.
     """
     after = before + len(rows)
-    count = {"owner": owner, "id": _create_key(file), "before": str(before), "after": str(after), "now": now}
+    count = {"owner": owner, "name": file, "before": before, "after": after, "now": now}
 
     async def store_and_count(transaction: Transaction) -> None:
         if not await transaction.execute(_COUNT_UP, count):
@@ -95,12 +96,12 @@ async def store(
 
 async def remove_progress(db: Database, owner: str, file: str) -> None:
     """Remove the progress of the import of `file`."""
-    await db.execute(_REMOVE, {"owner": owner, "id": _create_key(file)})
+    await db.execute(_REMOVE, {"owner": owner, "name": file})
 
 
 async def _count_stored(db: Transaction, owner: str, file: str) -> int | None:
-    row = await db.fetch_one(_STORED, {"owner": owner, "id": _create_key(file)})
-    return None if row is None else int(row.answer)
+    row: ImportProgressRow | None = await db.fetch_one(_FIND, {"owner": owner, "name": file})
+    return None if row is None else row.stored
 
 
 async def _insert(db: Transaction, owner: str, rows: Sequence[NewTask]) -> None:
@@ -108,8 +109,3 @@ async def _insert(db: Transaction, owner: str, rows: Sequence[NewTask]) -> None:
     for number, row in enumerate(rows):
         values |= {f"{name}_{number}": value for name, value in row._asdict().items()}
     await db.execute(_create_insert(len(rows)), values)
-
-
-def _create_key(file: str) -> str:
-    """Return a key that no client can send: the contract's Idempotency-Key contains no space."""
-    return f"import {file}"

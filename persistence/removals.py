@@ -3,7 +3,7 @@
 from sqlalchemy import Integer, bindparam, delete, select
 
 from persistence.database import Database
-from persistence.tables import idempotency_keys, tasks
+from persistence.tables import idempotency_keys, import_progress, tasks
 
 BATCH_SIZE = 1000
 
@@ -18,6 +18,7 @@ _SOME_TASKS = delete(tasks).where(
 _SOME_KEYS = delete(idempotency_keys).where(
     _MY_KEYS, _KEYS.key.in_(select(_KEYS.key).where(_MY_KEYS).limit(_AT_MOST))
 )
+_PROGRESS = delete(import_progress).where(import_progress.c.user_id == bindparam("owner"))
 
 
 async def remove_tasks(db: Database, owner: str) -> int:
@@ -28,3 +29,8 @@ async def remove_tasks(db: Database, owner: str) -> int:
 async def remove_keys(db: Database, owner: str) -> int:
     """Delete the stored responses of `owner` in the same way."""
     return await db.execute(_SOME_KEYS, {"owner": owner, "at_most": BATCH_SIZE})
+
+
+async def remove_import_progress(db: Database, owner: str) -> None:
+    """Delete the progress of all imports of `owner`, a row for each interrupted import."""
+    await db.execute(_PROGRESS, {"owner": owner})

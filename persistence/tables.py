@@ -101,6 +101,26 @@ class IdempotencyKeyRow(NamedTuple):
     created_at: datetime
 
 
+# How many tasks of a file an unfinished import has stored. `file` is the digest of the content.
+import_progress = Table(
+    "import_progress",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("file", Text, primary_key=True),
+    Column("stored", BigInteger, nullable=False),
+    Column("updated_at", UtcDateTime, nullable=False),
+)
+
+
+class ImportProgressRow(NamedTuple):
+    """A row of import_progress."""
+
+    user_id: str
+    file: str
+    stored: int
+    updated_at: datetime
+
+
 # The keys of the built-in issuer. `number` counts up, so that only one of two servers that create the next
 # key at the same time succeeds.
 signing_keys = Table(

@@ -204,9 +204,11 @@ def test_users_table_of_another_program_is_never_written_to(new_database: Callab
         assert call_todo(folder, "export", "ada", **settings).output.startswith(
             '{"type":"user","id":"ada"}\n'
         )
+        connection.execute(text("INSERT INTO import_progress VALUES ('ada', 'file', 7, CURRENT_TIMESTAMP)"))
         ended = call_todo(folder, "user", "remove", "ada", "--yes", **settings)
         assert ended.status == 0
         assert "belongs to another program" in ended.output
-        assert connection.execute(text("SELECT count(*) FROM tasks")).scalar_one() == 0
+        for table in ("tasks", "import_progress"):
+            assert connection.execute(text(f"SELECT count(*) FROM {table}")).scalar_one() == 0
         assert [tuple(found) for found in connection.execute(text("SELECT * FROM users"))] == [row]
     engine.dispose()

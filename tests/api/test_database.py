@@ -197,6 +197,13 @@ def test_removal_of_one_users_tasks_and_keys_keeps_those_of_another(url: str):
 
 
 def test_rows_have_the_columns_of_their_tables():
-    rows = (tables.UserRow, tables.TaskRow, tables.IdempotencyKeyRow, tables.SigningKeyRow)
-    columns = (tables.users, tables.tasks, tables.idempotency_keys, tables.signing_keys)
-    assert [row._fields for row in rows] == [tuple(table.columns.keys()) for table in columns]
+    rows = {
+        tables.users: tables.UserRow,
+        tables.tasks: tables.TaskRow,
+        tables.idempotency_keys: tables.IdempotencyKeyRow,
+        tables.import_progress: tables.ImportProgressRow,
+        tables.signing_keys: tables.SigningKeyRow,
+    }
+    assert {*rows} == {*metadata.tables.values()}
+    for table, row in rows.items():
+        assert row._fields == tuple(table.columns.keys())

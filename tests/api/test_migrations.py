@@ -97,6 +97,17 @@ def test_migrations_after_0_6_only_add(connection: Connection):
         assert [*find_breaks(before, describe(connection))] == [], revision
 
 
+def test_progress_of_an_interrupted_import_is_kept(connection: Connection):
+    upgrade_to(connection, LAST_OF_0_6)
+    connection.execute(text("INSERT INTO users (id, created_at) VALUES ('ada', CURRENT_TIMESTAMP)"))
+    for key, answer in (("import abc", "7"), ("imported", None)):
+        statement = text("INSERT INTO idempotency_keys VALUES ('ada', :key, '', :answer, CURRENT_TIMESTAMP)")
+        connection.execute(statement, {"key": key, "answer": answer})
+    upgrade_to(connection, "head")
+    found = connection.execute(text("SELECT user_id, file, stored FROM import_progress")).fetchall()
+    assert found == [("ada", "abc", 7)]
+
+
 def test_each_change_that_breaks_the_version_before_is_found(connection: Connection):
     upgrade_to(connection, "head")
     breaks = BREAKS | (BREAKS_ON_POSTGRESQL if connection.dialect.name == "postgresql" else {})
@@ -131,7 +142,7 @@ def test_server_that_may_not_migrate_is_ready_after_todo_migrate(
         ready = httpx.get(f"{server.url}/health/ready", verify=False)
         assert (ready.status_code, "todo migrate" in ready.json()["detail"]) == (503, True)
         migrated = call_todo(folder, "migrate", **settings)
-        assert '"from":null,"to":"0003"' in migrated.output + migrated.errors
+        assert '"from":null,"to":"0004"' in migrated.output + migrated.errors
         wait_until_live(server, path="/health/ready", timeout_s=10)
         assert server.log.count("the database is not ready") == 1
         assert eventually(lambda: server.log.count("the database is ready") == 1, within_s=10)

@@ -6,7 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -140,6 +140,20 @@ def test_batch_that_two_imports_store_at_once_is_stored_once(commands: Commands)
     titles = [task["title"] for task in commands.tasks_of("gus")]
     assert sorted(titles) == sorted(["Buy milk", *(task.title for task in batch)])
     assert len(commands.tasks_of("hal")) == 51
+
+
+def test_import_that_was_interrupted_for_more_than_a_day_begins_again(commands: Commands):
+    commands.run("import", "ida", given=to_lines([TASK]))
+    now = datetime(2026, 11, 21, tzinfo=UTC)
+    batch = [imports.NewTask("Buy oats", None, False, now, now)]
+
+    async def begin_again(db: Database) -> list[int | None]:
+        await imports.begin(db, "ida", "file", now)
+        await imports.store(db, "ida", batch, file="file", before=0, now=now)
+        ages = (timedelta(hours=24), timedelta(hours=24, seconds=1), timedelta(hours=24, seconds=2))
+        return [await imports.begin(db, "ida", "file", now + age) for age in ages]
+
+    assert run_on(commands.settings["DATABASE_URL"], begin_again) == [1, None, 0]
 
 
 def test_two_imports_of_one_file_at_once_store_each_task_once(

@@ -61,7 +61,7 @@ def interrupt_and_repeat(settings: dict[str, str], folder: Path, file: str, numb
         again = call_todo(folder, "import", "ada", file, **settings)
         assert again.output == f"imported {TASKS - half} of {TASKS} tasks\n", again.errors
         assert count(connection) == count(connection, "DISTINCT title") == TASKS
-        assert count(connection, of="idempotency_keys") == 0
+        assert count(connection, of="import_progress") == 0
         assert call_todo(folder, "import", "ada", file, **settings).status == 1
 
         removing = start_todo(folder, *REMOVE, **settings)
@@ -69,7 +69,7 @@ def interrupt_and_repeat(settings: dict[str, str], folder: Path, file: str, numb
         assert 0 < count(connection) < TASKS
         assert count(connection, of="users") == 1
         assert call_todo(folder, *REMOVE, **settings).status == 0
-        assert [count(connection, of=table) for table in ("tasks", "idempotency_keys", "users")] == [0, 0, 0]
+        assert [count(connection, of=table) for table in ("tasks", "import_progress", "users")] == [0, 0, 0]
     engine.dispose()
     return status
 

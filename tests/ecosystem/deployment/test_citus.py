@@ -27,7 +27,7 @@ from tests.support.server import open_engine
 from tests.support.users import SECRET, User, sign_token
 
 COLUMN = "user_id"
-DISTRIBUTED = ("idempotency_keys", "tasks")
+DISTRIBUTED = ("idempotency_keys", "import_progress", "tasks")
 REFERENCE = {"users"}
 STATEMENTS, SWEEP = blocks("citus.md", "sql")
 
