@@ -3,9 +3,8 @@
 import os
 import signal
 
-if (
-    __name__ == "__main__"
-):  # the imports take up to 1 s, and process 1 of a container ignores SIGTERM by default
+# Before the other imports, which take up to 1 s: process 1 of a container ignores SIGTERM by default.
+if __name__ == "__main__":
     signal.signal(signal.SIGTERM, lambda *_: os._exit(143))
 
 import logging

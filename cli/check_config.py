@@ -49,10 +49,10 @@ async def _run_checks(settings: Settings) -> bool:
 async def _run_check(name: str, check: Check, settings: Settings) -> bool:
     """Run a check, print its line, and return whether it succeeds."""
     try:
-        state, said = "ok", await check(settings)
+        state, text = "ok", await check(settings)
     except CommandError as error:
-        state, said = "WRONG", str(error)
-    print(f"{state:<6} {name:<12} {said}", flush=True)  # noqa: T201
+        state, text = "WRONG", str(error)
+    print(f"{state:<6} {name:<12} {text}", flush=True)  # noqa: T201
     return state == "ok"
 
 
@@ -150,11 +150,11 @@ async def _check_rate_limits(settings: Settings) -> str:
 
 async def _check_port(settings: Settings) -> str:
     """Check that the port is free or used by another process of this server."""
-    if (trouble := _find_listen_error(settings.host, settings.port)) is None:
+    if (error := _find_listen_error(settings.host, settings.port)) is None:
         return "free"
     if await _is_own_server(settings):
         return "a server of this kind listens there already"
-    raise CommandError(f"HOST and PORT: {trouble}: stop the other program, or set another port")
+    raise CommandError(f"HOST and PORT: {error}: stop the other program, or set another port")
 
 
 def _find_listen_error(host: str, port: int) -> str | None:

@@ -51,18 +51,18 @@ async def _import(
     """Store the tasks that an interrupted import of the same file has not stored. Return how many."""
     async with open_database(settings) as db:
         owner = await _find_owner(db, name, is_outside=settings.has_outside_issuer)
-        before = await _begin(db, owner, checked.name, is_outside=settings.has_outside_issuer, now=now)
+        before = await _begin(db, owner, checked.digest, is_outside=settings.has_outside_issuer, now=now)
         if before is None and not is_added and await tasks.count(db, owner):
-            await imports.remove_progress(db, owner, checked.name)
+            await imports.remove_progress(db, owner, checked.digest)
             raise CommandError("the user has tasks already: --add imports these too")
         stored = before or 0
         with show_progress("Importing tasks", checked.count) as advance:
             advance(stored)
             for rows in checked.batches(imports.BATCH_SIZE, after=stored):
-                await run_with_pause(_store(db, owner, rows, file=checked.name, before=stored, now=now))
+                await run_with_pause(_store(db, owner, rows, file=checked.digest, before=stored, now=now))
                 stored += len(rows)
                 advance(len(rows))
-        await imports.remove_progress(db, owner, checked.name)
+        await imports.remove_progress(db, owner, checked.digest)
     return stored - (before or 0)
 
 

@@ -25,17 +25,17 @@ class CheckedTasks:
 
     def __init__(self) -> None:
         self._tasks = TemporaryFile()  # noqa: SIM115 - closed with its last reference
-        self._digest = hashlib.sha256()
+        self._hash = hashlib.sha256()
         self.count = 0
 
     @property
-    def name(self) -> str:
-        """Return a name that is the same for the same content."""
-        return self._digest.hexdigest()
+    def digest(self) -> str:
+        """Return a digest of the content."""
+        return self._hash.hexdigest()
 
     def add(self, line: bytes, task: NewTask | None) -> None:
         """Add the next line and its task, if there is one."""
-        self._digest.update(line)
+        self._hash.update(line)
         if task is not None:
             self._tasks.write(orjson.dumps([*task]) + b"\n")
             self.count += 1
@@ -95,8 +95,8 @@ def _parse_time(value: dict[str, Any], name: str, number: int, default: datetime
         raise _create_error(number, f"/{name}", "format") from None
 
 
-def _create_error(number: int, pointer: str, fault: str) -> CommandError:
-    return CommandError(f"line {number} {pointer}: {fault}".replace(" :", ":"))
+def _create_error(number: int, pointer: str, violation: str) -> CommandError:
+    return CommandError(f"line {number} {pointer}: {violation}".replace(" :", ":"))
 
 
 def _load_task(line: bytes) -> NewTask:

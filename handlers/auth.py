@@ -33,7 +33,7 @@ async def login(body: dict[str, Any]) -> Response:
     await get_services().passwords.check(body["password"], row.password_hash if row else None)
     assert row is not None  # otherwise check() has raised
     session = {
-        "access_token": await signer.token(row.id),
+        "access_token": await signer.sign_token(row.id),
         "token_type": "Bearer",
         "expires_in": int(LIFETIME.total_seconds()),
         "user": representations.to_account(row),

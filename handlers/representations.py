@@ -1,4 +1,4 @@
-"""Rows as clients see them: the contract's Task and Account."""
+"""Converts rows to the contract's Task and User."""
 
 from typing import Any
 
@@ -19,5 +19,5 @@ def to_task(row: TaskRow) -> dict[str, Any]:
 
 
 def to_account(row: UserRow) -> dict[str, Any]:
-    """Return the row as the contract's Account, without the password hash."""
+    """Return the row as the contract's User, without the password hash."""
     return {"id": row.id, "email": row.email, "created_at": row.created_at}

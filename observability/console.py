@@ -46,6 +46,5 @@ class ConsoleFormatter(logging.Formatter):
 def _format_event(record: logging.LogRecord, found: Mapping[str, Any]) -> str:
     words = [record.levelname.lower(), record.name, record.getMessage()]
     words += [f"{name}={value}" for name, value in found.items()]
-    return "".join(
-        c if c.isprintable() else "?" for c in " ".join(words)
-    )  # an escape sequence could move the cursor
+    # An escape sequence could move the cursor.
+    return "".join(c if c.isprintable() else "?" for c in " ".join(words))

@@ -94,8 +94,7 @@ class Database(Transaction):
     async def transaction(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """Return what `work` returns. Commit its statements together, or none of them if it raises.
 
-        If the connection is lost, also during COMMIT, run `work` once more: it must recognize what it has
-        written.
+        If the connection is lost, even during COMMIT, run `work` again. `work` must recognize its own writes.
         """
 
         async def work_in_transaction(run: Run) -> T:

@@ -29,20 +29,20 @@ class PostgreSQL:
 
     dialect: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
 
-    def __init__(self, parse_conninfo: str) -> None:
-        self._pool = Pool(parse_conninfo)
+    def __init__(self, conninfo: str) -> None:
+        self._pool = Pool(conninfo)
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
         """Return the rows and how many changed. Retry a read if its connection is lost.
 
-        Raise what Pool.lend raises.
+        Raise the errors of Pool.run.
         """
         return await self._do(partial(_run, statement, parameters), is_repeatable=statement.is_read)
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
         """Return what `work` returns, committed. Run it again if its connection is lost.
 
-        Raise what `work` and Pool.lend raise.
+        Raise the errors of `work` and of Pool.run.
         """
         return await self._do(partial(_run_in_transaction, work), is_repeatable=True)
 

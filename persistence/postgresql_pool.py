@@ -50,7 +50,7 @@ class Connection(AsyncConnection[Sequence[Any]]):
     used_at: float = 0
     is_cancelled: bool = False  # then it runs no further statement
     is_read_only: bool = False
-    _asking: asyncio.Task[None] | None = None
+    _cancelling: asyncio.Task[None] | None = None
     _deadline: asyncio.TimerHandle | None = None
 
     def set_deadline(self, moment: float) -> None:
@@ -73,7 +73,7 @@ class Connection(AsyncConnection[Sequence[Any]]):
         self.is_cancelled = True  # the cancel request may hit the next statement
         loop = asyncio.get_running_loop()
         self._deadline = loop.call_at(moment, self._shut_down_socket)
-        self._asking = loop.create_task(self._cancel_statement())
+        self._cancelling = loop.create_task(self._cancel_statement())
 
     async def _cancel_statement(self) -> None:
         with suppress(psycopg.Error):
@@ -102,13 +102,13 @@ class Connection(AsyncConnection[Sequence[Any]]):
         socket_events.register(self.fileno(), select.POLLIN)
         if not socket_events.poll(0) and time.monotonic() - self.used_at < CHECK_AFTER_S:
             return True
-        cut = asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._shut_down_socket)
+        timer = asyncio.get_running_loop().call_later(CANCEL_GRACE_S, self._shut_down_socket)
         try:
             await self.execute("")
         except Exception:  # the pool opens another connection
             await self.close()
         finally:
-            cut.cancel()
+            timer.cancel()
         return not self.closed
 
 

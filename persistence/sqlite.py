@@ -46,7 +46,7 @@ class SQLite:
         self._write_lock = asyncio.Lock()
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-        """Return the rows and how many changed. Raise what sqlite3 raises, and TimeoutError."""
+        """Return the rows and how many changed. Raise errors of sqlite3, and TimeoutError."""
         if statement.is_read and self._reader is not None:
             try:
                 return _run(self._reader, statement, parameters)
@@ -56,7 +56,7 @@ class SQLite:
             return await self._run_on_thread(self._run_on_writer, statement, parameters)
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
-        """Return what `work` returns, committed. Raise what `work` and `run` raise."""
+        """Return what `work` returns, committed. Raise the errors of `work` and of `run`."""
 
         async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
             return await self._run_on_thread(self._run_on_writer, statement, parameters)

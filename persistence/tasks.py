@@ -177,7 +177,7 @@ async def _change(
     values: Mapping[str, Any],
 ) -> TaskRow:
     """Run `statement`, which compares the version itself, and return its row."""
-    version = await _choose(db, owner, task_id, versions)
+    version = await _choose_version(db, owner, task_id, versions)
     parameters = {"owner": owner, "task_id": task_id, "version": version, **values}
     row: TaskRow | None = await db.fetch_one(statement, parameters)
     if row is None:
@@ -186,7 +186,7 @@ async def _change(
     return row
 
 
-async def _choose(db: Database, owner: str, task_id: int, versions: Set[int] | None) -> int | None:
+async def _choose_version(db: Database, owner: str, task_id: int, versions: Set[int] | None) -> int | None:
     """Return the version that the task must have to be changed, None for any.
 
     One version needs no read. Of several, the current one is chosen. Raise TaskNotFound and StaleVersion.

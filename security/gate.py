@@ -39,7 +39,7 @@ class Gate:
     async def admit(self, request: Request) -> None:
         """Check the token, then the ownership, then the rate limit: by user, by address without a user.
 
-        Raise what the hook raises, Unauthenticated without a token, Forbidden on another user's path, and
+        Raise the errors of the hook, Unauthenticated without a token, Forbidden on another user's path, and
         TooManyRequests.
         """
         user: str | None = None

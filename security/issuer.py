@@ -27,7 +27,7 @@ class Issuer:
         self._jwks: list[dict[str, Any]] = []  # private, newest first
         self._loaded_at: datetime | None = None
 
-    async def token(self, user_id: str) -> str:
+    async def sign_token(self, user_id: str) -> str:
         """Return a token of `user_id`, valid for LIFETIME."""
         newest = (await self._load_private_jwks())[0]
         now = self._clock()

@@ -71,9 +71,8 @@ class KeySet:
         fetching = self._start_fetch()
         is_outdated = age_s > 2 * REFRESH_S and not self._failures
         if fetching and (is_outdated or kid not in self._keys):
-            await asyncio.wait(
-                {fetching}
-            )  # not cancelled with the request, because other requests wait for it
+            # This does not cancel the fetch with the request, because other requests wait for it.
+            await asyncio.wait({fetching})
         if kid not in self._keys and self._failures:
             raise self._create_unavailable()
         return self._keys.get(kid)
@@ -83,10 +82,10 @@ class KeySet:
         if self._fetching is None or self._fetching.done():
             if self._clock() < self._next_fetch_at:
                 return None
-            self._fetching = asyncio.create_task(self._fetch())
+            self._fetching = asyncio.create_task(self._refresh())
         return self._fetching
 
-    async def _fetch(self) -> None:
+    async def _refresh(self) -> None:
         """Fetch the keys at the URL. Keep the cached keys if that fails."""
         started_at = self._clock()
         try:

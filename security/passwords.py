@@ -22,7 +22,7 @@ MAX_WAITING = 16 * THREADS  # about 4 s of waiting, then 503
 
 _RUNNING = Gauge("todo_bcrypt_running", "Passwords being hashed.", multiprocess_mode="livesum")
 _WAITING = Gauge("todo_bcrypt_waiting", "Passwords waiting for a thread.", multiprocess_mode="livesum")
-_REFUSALS = Counter("todo_bcrypt_refusals", "Requests rejected because too many passwords wait.")
+_REJECTIONS = Counter("todo_bcrypt_refusals", "Requests rejected because too many passwords wait.")
 
 
 class Passwords:
@@ -58,7 +58,7 @@ class Passwords:
 
     async def _run(self, work: Callable[[], T]) -> T:
         if self._unfinished >= MAX_WAITING + THREADS:
-            _REFUSALS.inc()
+            _REJECTIONS.inc()
             raise Unavailable("Too many are logging in. Try again in a moment.", retry_after_s=5)
         self._count(+1)
         try:

@@ -72,7 +72,7 @@ class RateLimits:
             _REJECTIONS.labels(name)  # so that the metric exists before the first rejection
         self._own = Windows()
         self._shared = None if storage == MEMORY else FixedWindowRateLimiter(_create_redis(storage))
-        self._is_away = False
+        self._is_unreachable = False
         self._next_try = 0.0
 
     async def hit(self, name: str, *counted: str) -> None:
@@ -107,23 +107,21 @@ class RateLimits:
         self, limiter: FixedWindowRateLimiter, rate: RateLimitItem, key: Key
     ) -> float | None:
         """Count the request in the Redis. Return when the window ends if the limit is exhausted."""
-        if self._is_away:
-            self._next_try = (
-                time.monotonic() + RETRY_S
-            )  # one request tries to connect, the others do not wait
+        if self._is_unreachable:  # one request tries to connect, the others do not wait
+            self._next_try = time.monotonic() + RETRY_S
         async with asyncio.timeout(SHARED_TIMEOUT_S):
             is_allowed = await limiter.hit(rate, *key)
             ends_at = None if is_allowed else (await limiter.get_window_stats(rate, *key)).reset_time
-        if self._is_away:
-            self._is_away, self._next_try = False, 0.0
+        if self._is_unreachable:
+            self._is_unreachable, self._next_try = False, 0.0
             _AWAY.set(0)
             log.info("the rate limits are shared again")
         return ends_at
 
     def _record_failure(self, error: Exception) -> None:
         self._next_try = time.monotonic() + RETRY_S
-        if not self._is_away:
-            self._is_away = True
+        if not self._is_unreachable:
+            self._is_unreachable = True
             _AWAY.set(1)
             log.warning(
                 "RATE_LIMIT_STORAGE is unreachable: each process counts for itself",

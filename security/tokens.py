@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 
 from contract import strict_json
 from contract.problems import InvalidRequest, InvalidToken
-from contract.validation import load_contract as contract
+from contract.validation import load_contract
 
 MAX_TOKEN_BYTES = 16 * 1024  # Better Auth puts the whole row of the user into the token
 MAX_LIFETIME_S = 366 * 24 * 3600  # rejects an exp in milliseconds
@@ -25,7 +25,7 @@ CACHE_S, MAX_CACHED = 30, 4096  # verified tokens, about 2 KiB each
 # Header members that change what is signed or where the key comes from (RFC 7515 4.1, RFC 7797).
 _FOREIGN_MEMBERS = frozenset({"crit", "b64", "zip", "jwk", "jku", "x5u", "x5c"})
 _TYPES = frozenset({"JWT", "at+jwt"})  # not better-auth.session-cache+jwt, signed with the same keys
-_USER_ID = re.compile(contract()["components"]["schemas"]["UserId"]["pattern"])
+_USER_ID = re.compile(load_contract()["components"]["schemas"]["UserId"]["pattern"])
 
 KeyFinder = Callable[[str | None], Awaitable[jwt.PyJWK | None]]
 """Returns the key with this `kid`, or None. Raises Unavailable if the keys cannot be read."""
@@ -49,7 +49,7 @@ class Verifier:
     issuer: str | None = None
     audience: str | None = None
     clock: Callable[[], float] = time.time
-    _remembered: dict[bytes, Verified] = field(default_factory=dict, init=False, repr=False)
+    _cache: dict[bytes, Verified] = field(default_factory=dict, init=False, repr=False)
 
     async def verify(self, token: str) -> dict[str, Any]:
         """Return the claims. Raise InvalidToken for every cause.
@@ -58,7 +58,7 @@ class Verifier:
         takes 50 to 150 µs to verify.
         """
         digest = hashlib.sha256(token.encode()).digest()
-        verified = self._remembered.get(digest)
+        verified = self._cache.get(digest)
         if verified is None or not await self._is_valid(verified):
             verified = await self._verify(token)
             self._add_to_cache(digest, verified)
@@ -68,10 +68,10 @@ class Verifier:
         return self.clock() < verified.until and await self.find_key(verified.kid) is verified.key
 
     def _add_to_cache(self, digest: bytes, verified: Verified) -> None:
-        self._remembered.pop(digest, None)
-        if len(self._remembered) >= MAX_CACHED:
-            del self._remembered[next(iter(self._remembered))]  # the oldest
-        self._remembered[digest] = verified
+        self._cache.pop(digest, None)
+        if len(self._cache) >= MAX_CACHED:
+            del self._cache[next(iter(self._cache))]  # the oldest
+        self._cache[digest] = verified
 
     async def _verify(self, token: str) -> Verified:
         header, payload, signature = _parse(token)

@@ -13,7 +13,7 @@ from app import create_app
 from observability import logs
 from server.file_limit import fit_file_limit
 from server.protocol import Protocol
-from server.shutdown import Server, freeze_and_return, handle_sigterm, stop_with_supervisor
+from server.shutdown import Server, handle_sigterm, keep_objects, stop_with_supervisor
 from server.supervisor import Supervisor
 from settings import Settings, set_for_children
 
@@ -49,7 +49,8 @@ def serve(settings: Settings) -> None:
         timeout_graceful_shutdown=GRACE_S,
     )
     has_started = _run_workers(config) if settings.workers > 1 else _run(config)
-    sys.exit(freeze_and_return(0 if has_started else STARTUP_FAILURE))
+    keep_objects()
+    sys.exit(0 if has_started else STARTUP_FAILURE)
 
 
 def _run(config: uvicorn.Config) -> bool:

@@ -78,7 +78,7 @@ def kid_of(token: str) -> str:
 
 async def test_unknown_kids_read_the_keys_at_most_once_in_2_seconds(database: CountedDatabase, clock: Clock):
     issuer = Issuer(database, ORIGIN, clock)
-    await issuer.token("ada")
+    await issuer.sign_token("ada")
     before = database.statement_count
     for number in range(1000):
         assert await issuer.find_key(f"unknown-{number}") is None
@@ -88,7 +88,7 @@ async def test_unknown_kids_read_the_keys_at_most_once_in_2_seconds(database: Co
 
 async def test_known_kid_reads_nothing(database: CountedDatabase, clock: Clock):
     issuer = Issuer(database, ORIGIN, clock)
-    kid = kid_of(await issuer.token("ada"))
+    kid = kid_of(await issuer.sign_token("ada"))
     before = database.statement_count
     for _ in range(100):
         assert await issuer.find_key(kid)
@@ -98,7 +98,7 @@ async def test_known_kid_reads_nothing(database: CountedDatabase, clock: Clock):
 
 async def test_key_of_another_server_is_found_after_2_seconds(database: CountedDatabase, clock: Clock):
     issuer = Issuer(database, ORIGIN, clock)
-    old = kid_of(await issuer.token("ada"))
+    old = kid_of(await issuer.sign_token("ada"))
     kid, private_jwk = _create_key()
     await signing_keys.add(database, 2, kid=kid, private_jwk=private_jwk, now=clock.now)
     clock.advance(1)
@@ -106,12 +106,12 @@ async def test_key_of_another_server_is_found_after_2_seconds(database: CountedD
     clock.advance(1.1)
     assert await issuer.find_key(kid)
     assert await issuer.find_key(old)
-    assert kid_of(await issuer.token("ada")) == kid
+    assert kid_of(await issuer.sign_token("ada")) == kid
 
 
 async def test_key_outlives_the_server_and_an_upgrade(tmp_path: Path, clock: Clock):
     async with open_database(tmp_path / "todo.db") as database:
-        token = await Issuer(database, ORIGIN, clock).token("ada")
+        token = await Issuer(database, ORIGIN, clock).sign_token("ada")
     async with open_database(tmp_path / "todo.db") as database:
         key = await Issuer(database, ORIGIN, clock).find_key(kid_of(token))
     assert key is not None

@@ -124,7 +124,7 @@ def test_rejected_token_is_not_cached(verifier: Verifier):
     for _ in range(2):
         with pytest.raises(InvalidToken):
             verify(verifier, minted("EdDSA-2").replace("EdDSA-2", "EdDSA"))
-    assert verifier._remembered == {}
+    assert verifier._cache == {}
 
 
 def test_cache_drops_the_oldest_token_when_it_is_full(
@@ -135,4 +135,4 @@ def test_cache_drops_the_oldest_token_when_it_is_full(
     for token in (first, second, third, third, second, first):
         verify(verifier, token)
     assert decoded == [first, second, third, first]
-    assert len(verifier._remembered) == 2
+    assert len(verifier._cache) == 2
