@@ -3,7 +3,7 @@
 from tests.support.users import MISSING, User
 
 
-def test_without_completed_in_the_body_it_toggles(ada: User):
+def test_complete_without_completed_toggles(ada: User):
     task = ada.create_task(description="Two litres")
     for options in ({}, {"json": {}}, {"json": {"done": True}}):
         for completed in (True, False):
@@ -13,7 +13,7 @@ def test_without_completed_in_the_body_it_toggles(ada: User):
             assert ada.get(f"/{task['id']}").json() == task
 
 
-def test_with_completed_in_the_body_it_sets_however_often_it_is_sent(ada: User):
+def test_complete_with_a_body_sets_completed_and_can_be_repeated(ada: User):
     task = ada.create_task()
     for completed in (True, True, False, False):
         response = ada.complete(task["id"], json={"completed": completed})

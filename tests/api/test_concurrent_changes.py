@@ -51,7 +51,7 @@ def append(user: User, path: str, word: str) -> None:
     raise AssertionError("other clients were always faster")
 
 
-def test_no_word_is_lost_when_many_clients_append(ada: User, is_long: bool):
+def test_no_append_of_concurrent_clients_is_lost(ada: User, is_long: bool):
     path, rounds = f"/{ada.create_task()['id']}", 5 * APPENDS if is_long else APPENDS
 
     def write(writer: int) -> None:

@@ -149,7 +149,7 @@ def test_half_open_connections_delay_neither_requests_nor_shutdown(
         stopped_server.process.wait(timeout=8)
 
 
-def test_request_in_flight_is_answered_after_sigterm(stopped_server: Server):
+def test_running_request_gets_its_response_after_sigterm(stopped_server: Server):
     raw = post(task())
     with connect(stopped_server.url) as connection:
         connection.sendall(raw[:-5])

@@ -91,7 +91,7 @@ def test_request_of_a_frontend_succeeds(ada: User, request_: Request):
 
 
 @on_sqlite
-def test_missing_token_is_401_with_the_scheme_to_sign_in_by(ada: User):
+def test_missing_token_is_401_and_names_the_scheme(ada: User):
     response = ada.http.get(ada.tasks)
     assert (response.status_code, response.headers["www-authenticate"]) == (401, "Bearer")
 

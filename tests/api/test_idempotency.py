@@ -67,7 +67,7 @@ def test_retry_gets_the_first_response_and_creates_nothing(ada: User):
     assert ada.get().json() == [first.json()]
 
 
-def test_retry_gets_the_first_response_after_the_task_was_changed_or_deleted(ada: User):
+def test_retry_gets_the_first_response_after_a_change_or_deletion_of_the_task(ada: User):
     first = post(ada, "one")
     path = f"/{first.json()['id']}"
     changed = ada.patch(path, {"title": "Buy oats"}).json()

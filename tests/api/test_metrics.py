@@ -28,7 +28,7 @@ LABELS_OF_PYTHON = {"generation", "implementation", "major", "minor", "patchleve
 
 
 @on_sqlite
-def test_nothing_that_was_sent_is_in_the_metrics_and_labels_are_bounded(http: httpx.Client):
+def test_no_value_of_a_request_is_in_the_metrics_and_labels_are_bounded(http: httpx.Client):
     ada = new_user(http, CANARY)
     headers = {"X-Canary": CANARY, "User-Agent": CANARY, "traceparent": CANARY, "X-Request-Id": CANARY}
     for method, path in [

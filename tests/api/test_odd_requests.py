@@ -150,7 +150,7 @@ def test_odd_request_gets_one_clear_response(secret_server: Server, raw: bytes, 
         assert (problem["status"], problem["request_id"]) == (status, response.headers["x-request-id"])
 
 
-def test_odd_requests_are_logged_by_their_id_without_what_was_sent(secret_server: Server):
+def test_odd_requests_are_logged_with_their_id_and_without_values(secret_server: Server):
     logged = len(secret_server.log)
     responses = [exchange(secret_server.url, raw) for raw, _ in CASES.values()]
     assert exchange(secret_server.url, get(TASKS)).status == 200
@@ -160,13 +160,13 @@ def test_odd_requests_are_logged_by_their_id_without_what_was_sent(secret_server
     assert CANARY not in log
 
 
-def test_pipelined_requests_are_answered_in_turn(secret_server: Server):
+def test_pipelined_requests_get_their_responses_in_order(secret_server: Server):
     with connect(secret_server.url) as connection:
         connection.sendall(get(TASKS) + get("/health/live") + get("/nowhere", "Connection: close"))
         assert read_statuses(connection) == [200, 200, 404]
 
 
-def test_garbage_behind_a_request_does_not_cost_its_response(secret_server: Server):
+def test_garbage_after_a_request_does_not_affect_its_response(secret_server: Server):
     with connect(secret_server.url) as connection:
         connection.sendall(get(TASKS) + b"\x00\x01")
         assert read_statuses(connection) == [200]

@@ -77,7 +77,7 @@ def test_tasks_of_the_same_title_and_time_are_ordered_by_id(ada: User, secret_se
         assert read == (ids if order == "asc" else ids[::-1])
 
 
-def test_changes_between_pages_neither_repeat_nor_hide_tasks_that_stayed(http: httpx.Client):
+def test_changes_between_pages_neither_repeat_nor_hide_unchanged_tasks(http: httpx.Client):
     for sort, order in product(SORTS, ORDERS):
         ada = new_user(http)
         tasks = expected([ada.create_task(title) for title in "jebgdahcif"], sort, order)

@@ -14,7 +14,7 @@ CHANGES: list[dict[str, Any]] = [
 ]
 
 
-def test_patch_changes_only_the_fields_given(ada: User):
+def test_patch_changes_only_the_fields_in_the_body(ada: User):
     task = ada.create_task(description="Two litres", completed=True)
     for changes in CHANGES:
         response = ada.patch(f"/{task['id']}", changes)

@@ -63,7 +63,7 @@ def check_problem(response: httpx.Response, status: int) -> None:
 
 
 @pytest.mark.parametrize("name", SENT)
-def test_problem_never_repeats_what_was_sent(ada: User, name: str):
+def test_problem_never_repeats_a_value_of_the_request(ada: User, name: str):
     status, method, path, headers, content = SENT[name]
     check_problem(ada.request(method, path, headers=headers, content=content), status)
 
@@ -79,7 +79,7 @@ def test_problem_never_repeats_credentials(accounts: httpx.Client, name: str):
     check_problem(response, status)
 
 
-def test_failure_of_the_server_is_a_500_that_tells_nothing_of_its_cause(secret_server: Server, ada: User):
+def test_internal_error_is_a_500_without_its_cause(secret_server: Server, ada: User):
     path = f"/{ada.create_task()['id']}"
     with secret_server.database() as database:
         statement = text("UPDATE tasks SET created_at = :no_time WHERE user_id = :owner")

@@ -3,7 +3,7 @@
 from tests.support.users import MISSING, User
 
 
-def test_put_replaces_every_field_given(ada: User):
+def test_put_replaces_every_field_in_the_body(ada: User):
     task = ada.create_task(description="Two litres")
     fields = {"title": "Buy oats", "description": "One bag", "completed": True}
     response = ada.put(f"/{task['id']}", fields)

@@ -68,5 +68,5 @@ def found() -> set[str]:
 
 
 @pytest.mark.parametrize("rule", FAULTS)
-def test_planted_fault_is_found_by_its_rule(found: set[str], rule: str):
+def test_planted_violation_is_found_by_its_rule(found: set[str], rule: str):
     assert rule in found

@@ -62,6 +62,6 @@ def broken() -> Iterator[Any]:
         server.shutdown()
 
 
-def test_an_answer_that_is_not_2xx_fails_the_run(broken: Any) -> None:
+def test_response_that_is_not_2xx_fails_the_run(broken: Any) -> None:
     with load.client() as client, pytest.raises(CommandError, match="503"):
         Bench(client, {"broken": broken}).measure(Cell("broken", "get", 1), [request("GET", "/")], 0.1)

@@ -36,7 +36,7 @@ def test_planted_leak_is_found(leak: str, operation: str, finding: str, tmp_path
     assert finding in attack_leaky_server(leak, operation, tmp_path).output
 
 
-def test_planted_leak_that_harms_without_a_word_is_found(tmp_path: Path):
+def test_planted_leak_without_an_error_response_is_found(tmp_path: Path):
     assert not attack_leaky_server("deletes_forget_the_owner", "tasks.delete", tmp_path).bob_is_unharmed
 
 

@@ -63,23 +63,23 @@ def unheld(server: Server) -> Iterator[User]:
         yield new_user(http)
 
 
-def test_it_is_live_but_not_ready(ada: User):
+def test_server_is_live_but_not_ready(ada: User):
     assert ada.http.get("/health/live").status_code == 200
     assert ada.http.get("/health/ready").status_code == 503
 
 
-def test_tasks_are_503(ada: User):
+def test_requests_for_tasks_are_503(ada: User):
     assert [ada.get().status_code, ada.get("/1").status_code] == [503, 503]
     assert [ada.post({"title": "Buy milk"}).status_code, ada.delete("/1").status_code] == [503, 503]
 
 
-def test_answers_name_neither_the_file_nor_the_cause(unheld: User, server: Server):
+def test_responses_name_neither_the_file_nor_the_cause(unheld: User, server: Server):
     for answer in (unheld.get(), unheld.post({"title": "Buy milk"}), unheld.http.get("/health/ready")):
         for word in ("todo.db", "sqlite", "malformed", "not a database", server.settings["DATABASE_URL"]):
             assert word not in answer.text.lower()
 
 
-def test_the_log_says_why(server: Server, case: str):
+def test_log_names_the_cause(server: Server, case: str):
     assert CASES[case] in server.log
 
 
@@ -90,7 +90,7 @@ def test_requests_log_no_traceback(unheld: User, server: Server):
     assert [line for line in lines if "Traceback" in line] == []
 
 
-def test_the_file_is_left_as_it_was(unheld: User, server: Server, case: str):
+def test_file_is_unchanged(unheld: User, server: Server, case: str):
     assert unheld.post({"title": "Buy milk"}).status_code >= 500
     file = Path(server.settings["DATABASE_URL"].removeprefix("sqlite:///"))
     assert file.read_bytes() == GARBAGE if case == "garbage" else file.stat().st_size == TRUNCATED_BYTES

@@ -76,7 +76,7 @@ def test_every_kind_of_write_is_503_and_changes_nothing(faulty: Faulty):
     assert faulty.ada.list_all() == before
 
 
-def test_reads_go_on_and_the_server_is_live_and_ready(faulty: Faulty):
+def test_reads_succeed_and_the_server_is_live_and_ready(faulty: Faulty):
     task_id = faulty.ada.create_task()["id"]
     faulty.fail()
     assert faulty.ada.post({"title": "Buy bread", "description": LONG}).status_code == 503
@@ -86,7 +86,7 @@ def test_reads_go_on_and_the_server_is_live_and_ready(faulty: Faulty):
     assert faulty.ada.http.get("/health/live").status_code == 200
 
 
-def test_someone_new_is_503_too_and_succeeds_later(faulty: Faulty):
+def test_first_request_of_a_new_user_is_503_and_succeeds_later(faulty: Faulty):
     newcomer = User(faulty.ada.http, "new", sign_token("new"))
     faulty.fail()
     assert newcomer.post({"title": "Buy bread"}).status_code == 503
@@ -104,7 +104,7 @@ def test_every_kind_of_write_succeeds_again_without_a_restart(faulty: Faulty):
     assert faulty.ada.titles().count("sent-twice") == 1
 
 
-def test_what_is_acknowledged_while_the_disk_fills_up_is_all_there_is(faulty: Faulty):
+def test_exactly_the_acknowledged_tasks_are_stored_while_the_disk_fills_up(faulty: Faulty):
     faulty.disk.leave(faulty.server, 400 * 1024)
     end = time.monotonic() + 20
 

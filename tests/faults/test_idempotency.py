@@ -72,7 +72,7 @@ def held(settings: dict[str, str]) -> Iterator[None]:
             yield
 
 
-def test_failure_of_the_server_is_not_kept(server: Server, ada: User, database: str):
+def test_error_of_the_server_is_not_stored(server: Server, ada: User, database: str):
     with server.database() as connection:
         for statement in BREAK[database]:
             connection.execute(text(statement))
@@ -84,7 +84,7 @@ def test_failure_of_the_server_is_not_kept(server: Server, ada: User, database: 
     assert ada.titles() == ["Buy oats"]
 
 
-def test_request_the_database_kept_waiting_is_not_kept(settings: dict[str, str], ada: User):
+def test_request_that_times_out_in_the_database_stores_no_key(settings: dict[str, str], ada: User):
     with held(settings):
         assert timed(ada, "one") == (503, True)
     assert becomes_created(ada, "one")
@@ -111,9 +111,7 @@ def becomes_created(person: User, key: str, within_s: float = FREED_WITHIN_S) ->
     return eventually(is_created, within_s)
 
 
-def test_requests_that_come_while_the_first_is_under_way_are_told_to_wait(
-    settings: dict[str, str], ada: User
-):
+def test_requests_during_the_first_one_are_409_with_retry_after(settings: dict[str, str], ada: User):
     with ThreadPoolExecutor(4) as threads, held(settings):
         tries = [threads.submit(timed, ada, "one") for _ in range(4)]
         assert {each.result() for each in tries} <= {(409, True), (503, True)}

@@ -103,38 +103,38 @@ def storm(http: httpx.Client, logins: int, threads: int) -> Iterator[list[Future
         yield [pool.submit(log_in, number) for number in range(logins)]
 
 
-def test_logins_are_answered_or_503(weathered: Storm):
+def test_logins_succeed_or_are_503(weathered: Storm):
     statuses = Counter(login.status for login in weathered.logins)
     assert statuses.keys() == {401, 503}
     assert statuses[401] >= 10
 
 
-def test_what_cannot_wait_is_told_in_time_when_to_come_back(weathered: Storm):
+def test_rejected_login_is_503_in_time_with_retry_after(weathered: Storm):
     refused = [login for login in weathered.logins if login.status == 503]
     assert all(login.retry_after and login.retry_after >= 1 for login in refused)
     assert max(login.duration_s for login in refused) < ANSWERED_WITHIN_S
 
 
-def test_refusals_are_counted(weathered: Storm, unlimited: httpx.Client):
+def test_rejected_logins_are_counted(weathered: Storm, unlimited: httpx.Client):
     refused = [login for login in weathered.logins if login.status == 503]
     assert read_metric(unlimited, "todo_bcrypt_refusals_total") == len(refused) + 1  # and the late sign-up
     assert read_metric(unlimited, "todo_bcrypt_running") == read_metric(unlimited, "todo_bcrypt_waiting") == 0
 
 
-def test_everyone_else_is_answered_meanwhile(weathered: Storm):
+def test_other_requests_succeed_during_the_storm(weathered: Storm):
     assert {answer.status_code for answer in weathered.meanwhile} == {200}
     assert max(answer.elapsed.total_seconds() for answer in weathered.meanwhile) < ANSWERED_WITHIN_S
 
 
-def test_signing_up_waits_in_the_same_queue(weathered: Storm):
+def test_signup_waits_in_the_same_queue(weathered: Storm):
     assert weathered.late_signup.status_code == 503
 
 
-def test_after_the_storm_accounts_are_made_and_open(weathered: Storm, unlimited: httpx.Client):
+def test_after_the_storm_signup_and_login_succeed(weathered: Storm, unlimited: httpx.Client):
     assert [send(unlimited, what, LATE).status_code for what in ("signup", "login")] == [201, 200]
 
 
-def test_clients_that_hang_up_leave_their_places_in_the_queue(unlimited: httpx.Client, is_long: bool):
+def test_clients_that_disconnect_leave_the_queue(unlimited: httpx.Client, is_long: bool):
     if not is_long:
         pytest.skip("takes a second storm: --long")
     _, email = signed_in(unlimited)
@@ -149,7 +149,7 @@ def test_clients_that_hang_up_leave_their_places_in_the_queue(unlimited: httpx.C
     assert eventually(lambda: send(unlimited, "login", email).status_code == 200, within_s=10)
 
 
-def test_storm_from_one_address_is_refused_and_others_log_in(new_database: Callable[[], str], folder: Path):
+def test_storm_from_one_address_is_rejected_and_others_log_in(new_database: Callable[[], str], folder: Path):
     """On a server as it comes, behind a proxy."""
     settings = {"DATABASE_URL": new_database(), "TRUSTED_PROXIES": "127.0.0.1"}
     with (

@@ -220,7 +220,7 @@ def client(new_database: Callable[[], str], folder: Path) -> Iterator[httpx.Clie
 
 
 @pytest.mark.parametrize("machine", [OneByOne, AtOnce])
-def test_answers_are_those_of_the_model(
+def test_responses_equal_those_of_the_model(
     client: httpx.Client, machine: Callable[[httpx.Client], RuleBasedStateMachine], is_long: bool
 ):
     run_state_machine_as_test(

@@ -58,7 +58,7 @@ def test_every_operation_on_tasks_works_through_it(pooler: PgBouncer, servers: l
     assert pooler.queries() - before >= 13
 
 
-def test_nobody_is_given_a_wrong_row(servers: list[Server], is_long: bool):
+def test_no_response_contains_a_row_of_another_user(servers: list[Server], is_long: bool):
     rounds = 200 if is_long else 20
     assert CLIENTS > POOL_SIZE
     with ThreadPoolExecutor(CLIENTS) as threads:
@@ -96,9 +96,7 @@ def round_of(person: User, title: str, mine: list[Any]) -> Iterator[bool]:
     yield person.get(status="completed").json() == mine
 
 
-def test_restart_of_the_pooler_is_503_while_it_is_away_and_loses_nothing(
-    servers: list[Server], pooler: PgBouncer
-):
+def test_restart_of_the_pooler_is_503_and_loses_nothing(servers: list[Server], pooler: PgBouncer):
     with break_under_load(servers[0].url) as load:
         pooler.kill()
         time.sleep(AWAY_S)

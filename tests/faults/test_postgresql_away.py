@@ -31,7 +31,7 @@ def site(folder: Path) -> Iterator[Site]:
 
 
 @pytest.mark.parametrize("end", [PostgreSQL.stop, PostgreSQL.kill])
-def test_restart_under_load_loses_nothing_and_doubles_nothing(
+def test_restart_under_load_loses_and_duplicates_nothing(
     site: Site, end: Callable[[PostgreSQL], None], is_long: bool
 ):
     for _ in range(5 if is_long else 1):
@@ -63,7 +63,7 @@ def test_frozen_database_is_503_in_time_while_the_server_lives_and_serves_again(
     load.check()
 
 
-def test_sigterm_while_frozen_answers_what_waits_and_ends(site: Site, folder: Path):
+def test_sigterm_while_frozen_completes_waiting_requests_and_ends(site: Site, folder: Path):
     with site_on(site.postgresql, folder) as ending:
         ada = new_user(ending.http)
         requests = one_of_each(ada, ada.create_task()["id"])

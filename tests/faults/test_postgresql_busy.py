@@ -33,7 +33,7 @@ def site(folder: Path) -> Iterator[Site]:
         yield site
 
 
-def test_statement_that_takes_too_long_is_503_and_does_not_run_on(site: Site, is_long: bool):
+def test_slow_statement_is_503_and_is_cancelled(site: Site, is_long: bool):
     ada = new_user(site.http)
     for _ in range(5 if is_long else 1):
         with site.dawdling(30):
@@ -45,7 +45,7 @@ def test_statement_that_takes_too_long_is_503_and_does_not_run_on(site: Site, is
         assert site.titles(ada.id) == []
 
 
-def test_locked_table_is_503_in_time_and_nothing_refused_is_stored(site: Site):
+def test_locked_table_is_503_in_time_and_stores_nothing(site: Site):
     ada = new_user(site.http)
     requests = one_of_each(ada, ada.create_task()["id"])
     with site.locked():
@@ -57,7 +57,7 @@ def test_locked_table_is_503_in_time_and_nothing_refused_is_stored(site: Site):
     assert site.titles(ada.id) == ["Buy milk"]
 
 
-def test_task_refused_for_a_lock_is_created_once_when_it_is_sent_again(site: Site):
+def test_task_that_failed_on_a_lock_is_created_once_by_its_retry(site: Site):
     ada = new_user(site.http)
     ada.create_task()
     with site.locked():
@@ -67,7 +67,7 @@ def test_task_refused_for_a_lock_is_created_once_when_it_is_sent_again(site: Sit
     assert sorted(site.titles(ada.id)) == ["Buy eggs", "Buy milk"]
 
 
-def test_requests_without_a_connection_are_refused_sooner_than_those_with_one(site: Site):
+def test_requests_without_a_connection_fail_sooner_than_slow_statements(site: Site):
     ada = new_user(site.http)
     ada.create_task()
     with site.locked(), under_way([ada.get] * CONNECTIONS) as held:

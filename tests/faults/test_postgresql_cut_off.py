@@ -37,7 +37,7 @@ def site(folder: Path) -> Iterator[Site]:
 @pytest.mark.parametrize(
     ("method", "body", "expected"), [("GET", None, 200), ("POST", {"title": "Buy bread"}, 201)]
 )
-def test_connections_that_died_idle_cost_nothing(site: Site, method: str, body: object, expected: int):
+def test_connections_closed_while_idle_cause_no_error(site: Site, method: str, body: object, expected: int):
     ada = new_user(site.http)
     site.connect()
     assert site.cut_off() == CONNECTIONS
@@ -45,7 +45,7 @@ def test_connections_that_died_idle_cost_nothing(site: Site, method: str, body: 
     assert statuses(at_once([lambda: ada.request(method, json=body)] * AT_ONCE)) == {expected}
 
 
-def test_connections_that_die_in_use_lose_nothing_and_double_nothing(site: Site, is_long: bool):
+def test_connections_lost_during_use_lose_and_duplicate_nothing(site: Site, is_long: bool):
     cut_off = 0
     with (
         site.dawdling(0.02),
@@ -92,7 +92,7 @@ def committing(site: Site) -> int:
     return len(site.sql("SELECT FROM pg_stat_activity WHERE wait_event = 'SyncRep'"))
 
 
-def test_more_connections_than_the_role_may_have_are_refused_or_waited_for(site: Site, folder: Path):
+def test_connections_above_the_limit_of_the_role_are_503_or_wait(site: Site, folder: Path):
     site.sql("CREATE ROLE todo LOGIN CONNECTION LIMIT 4")
     database = make_url(new_database(site.postgresql.url))
     site.sql(f"ALTER DATABASE {database.database} OWNER TO todo")
@@ -107,7 +107,7 @@ def test_more_connections_than_the_role_may_have_are_refused_or_waited_for(site:
         assert eventually(limited.is_well, RECOVERY_S)
 
 
-def test_read_only_database_is_read_and_is_written_to_when_it_may_be_again(site: Site):
+def test_read_only_database_is_read_and_written_when_it_is_writable_again(site: Site):
     ada = new_user(site.http)
     task = ada.create_task()
     with read_only(site):
@@ -120,7 +120,7 @@ def test_read_only_database_is_read_and_is_written_to_when_it_may_be_again(site:
     assert site.titles(ada.id) == ["Buy milk"]
 
 
-def test_connections_made_while_it_was_read_only_refuse_nothing_later(site: Site, is_long: bool):
+def test_connections_opened_while_read_only_write_later(site: Site, is_long: bool):
     ada = new_user(site.http)
     ada.create_task()
     with read_only(site):

@@ -75,14 +75,16 @@ def test_two_servers_share_the_count(clients: list[httpx.Client]):
     assert is_counted_together(clients)
 
 
-def test_exactly_so_many_pass_when_all_come_at_once_to_both(clients: list[httpx.Client], is_long: bool):
+def test_exactly_the_limit_succeeds_when_requests_arrive_at_both_servers_at_once(
+    clients: list[httpx.Client], is_long: bool
+):
     for _ in range(50 if is_long else 5):
         ada = new_user(clients[0])
         statuses = statuses_at_once([at(http, ada).get for http in clients] * (AT_ONCE // 2))
         assert statuses == [200] * COUNT + [429] * (AT_ONCE - COUNT)
 
 
-def test_redis_forgets_what_is_over(store: Redis, clients: list[httpx.Client]):
+def test_redis_expires_counts_with_their_window(store: Redis, clients: list[httpx.Client]):
     new_user(clients[0]).get()
     lifetimes = [store.client.ttl(key) for key in store.client.scan_iter()]
     assert lifetimes
@@ -143,7 +145,7 @@ def goes_on_alone(server: Server, http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("away", [killed, frozen, full])
-def test_each_server_counts_alone_while_redis_is_away_and_together_when_it_is_back(
+def test_each_server_counts_alone_while_redis_is_unreachable_and_together_afterwards(
     store: Redis, servers: list[Server], clients: list[httpx.Client], away: Any
 ):
     assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
@@ -157,7 +159,7 @@ def test_each_server_counts_alone_while_redis_is_away_and_together_when_it_is_ba
 
 
 @pytest.mark.parametrize("away", [killed, frozen])
-def test_all_at_once_are_answered_in_time_in_the_moment_redis_goes(
+def test_concurrent_requests_succeed_in_time_when_redis_stops(
     store: Redis, clients: list[httpx.Client], away: Any
 ):
     assert eventually(lambda: is_counted_together(clients), COUNTED_AGAIN_WITHIN_S)
@@ -169,7 +171,7 @@ def test_all_at_once_are_answered_in_time_in_the_moment_redis_goes(
 
 
 @pytest.mark.parametrize("is_frozen", [False, True], ids=["never there", "frozen from the start"])
-def test_server_starts_without_its_redis_and_takes_it_when_it_comes(
+def test_server_starts_without_redis_and_uses_it_when_it_is_up(
     folder: Path, tmp_path: Path, settings: dict[str, str], is_frozen: bool
 ):
     secret = {"BETTER_AUTH_SECRET": SECRET}

@@ -66,7 +66,7 @@ def started(request: pytest.FixtureRequest, all_started: dict[str, Started]) -> 
     return all_started[request.param]
 
 
-def test_it_is_live_and_ready_only_if_it_can_read(started: Started):
+def test_server_is_live_and_ready_only_if_it_can_read(started: Started):
     http = started.ada.http
     assert http.get("/health/live").status_code == 200
     status = started.ada.get().status_code
@@ -74,7 +74,7 @@ def test_it_is_live_and_ready_only_if_it_can_read(started: Started):
     assert http.get("/health/ready").status_code == status
 
 
-def test_writes_are_503(started: Started):
+def test_write_requests_are_503(started: Started):
     assert started.ada.post({"title": "Buy bread"}).status_code == 503
 
 
@@ -85,12 +85,12 @@ def test_after_a_kill_everything_can_be_read(all_started: dict[str, Started]):
     assert started.ada.get("/1").status_code == 200
 
 
-def test_nothing_is_logged_as_a_fault_of_the_server(started: Started):
+def test_no_internal_error_is_logged(started: Started):
     assert "Traceback" not in started.server.log
     assert '"level":"error"' not in started.server.log
 
 
-def test_it_serves_all_within_ten_seconds_of_being_writable_without_a_restart(started: Started):
+def test_server_recovers_within_ten_seconds_after_the_disk_is_writable(started: Started):
     write_protect(started.folder, is_on=False)
     assert eventually(lambda: started.ada.post({"title": "Buy bread"}).status_code == 201, RECOVERY_S)
     assert started.ada.http.get("/health/ready").status_code == 200

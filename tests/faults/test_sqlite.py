@@ -55,7 +55,7 @@ def statuses(ask: Callable[[], httpx.Response], at_once: int) -> set[int]:
 
 
 @pytest.mark.parametrize("lock", ["BEGIN IMMEDIATE", "BEGIN EXCLUSIVE"])
-def test_reads_go_on_while_a_write_waits_for_another_process(ada: User, file: Path, lock: str):
+def test_reads_succeed_while_a_write_waits_for_another_process(ada: User, file: Path, lock: str):
     with ThreadPoolExecutor(1) as thread, held(file, lock):
         write = thread.submit(ada.post, {"title": "Buy bread"})
         time.sleep(0.2)  # for it to be under way
@@ -109,7 +109,7 @@ def test_post_with_a_key_that_was_503_is_stored_once_and_at_once_when_retried(ad
     assert ada.titles().count(key) == 1
 
 
-def test_every_answer_is_a_success_or_503_while_processes_take_turns_with_the_lock(
+def test_every_response_is_a_success_or_503_while_another_process_locks_the_file(
     ada: User, file: Path, is_long: bool
 ):
     duration_s = 60.0 if is_long else 2.0

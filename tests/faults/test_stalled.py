@@ -107,18 +107,18 @@ def test_the_process_ends_with_status_0(all_stopped: dict[str, Stopped], case: s
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_it_ends_without_a_traceback(all_stopped: dict[str, Stopped], case: str):
+def test_supervisor_ends_without_a_traceback(all_stopped: dict[str, Stopped], case: str):
     assert "Traceback" not in all_stopped[case].log
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if "body" in case or "all" in case])
-def test_a_body_that_does_not_come_is_answered_in_the_end(all_stopped: dict[str, Stopped], case: str):
+def test_unfinished_body_gets_a_problem_at_shutdown(all_stopped: dict[str, Stopped], case: str):
     answer = read_response(all_stopped[case].wires["a body that does not come"])
     assert answer.status in {408, 503}
     assert answer.headers["content-type"] == "application/problem+json"
     assert len(answer.body) == int(answer.headers["content-length"])
 
 
-def test_who_waits_for_nothing_is_told_that_it_is_over(all_stopped: dict[str, Stopped]):
+def test_idle_connection_is_closed_at_shutdown(all_stopped: dict[str, Stopped]):
     for name in ("silent from the beginning", "idle and kept alive", "half a request line"):
         assert all_stopped["all at once"].wires[name].recv(4096) == b""

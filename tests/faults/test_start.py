@@ -85,7 +85,7 @@ def create_older_schema(url: str) -> None:
     engine.dispose()
 
 
-def test_two_workers_start_on_an_empty_database_and_end_when_their_parent_is_killed(
+def test_two_workers_start_on_an_empty_database_and_end_with_their_supervisor(
     new_database: Callable[[], str], folder: Path
 ):
     with (

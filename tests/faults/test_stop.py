@@ -86,7 +86,7 @@ def requests_of(owner: str) -> list[bytes]:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_under_load_every_answer_is_whole_and_everything_that_arrived_is_answered(
+def test_every_received_request_gets_a_complete_response_at_shutdown_under_load(
     serving: Callable[..., Serving], workers: str
 ):
     load = Load()
@@ -151,7 +151,7 @@ def is_refused(url: str) -> bool:
 
 
 @pytest.mark.parametrize("is_freed", [True, False], ids=["freed in time", "never freed"])
-def test_writes_that_wait_for_the_database_are_answered_before_the_end(
+def test_writes_that_wait_for_the_database_get_responses_before_shutdown(
     serving: Callable[..., Serving], is_freed: bool
 ):
     with serving() as server, open_client(server.url) as http:
@@ -171,7 +171,7 @@ def test_writes_that_wait_for_the_database_are_answered_before_the_end(
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_new_connections_are_refused_while_what_is_in_flight_is_answered(
+def test_new_connections_are_rejected_while_running_requests_get_their_responses(
     folder: Path, tmp_path: Path, workers: str
 ):
     settings = settings_of(f"sqlite:///{tmp_path / 'todo.db'}", workers)

@@ -81,7 +81,7 @@ def read_records(reader: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_server_responds_and_ends_on_sigterm_although_nobody_reads_its_log(start: Start, workers: str):
+def test_server_responds_and_ends_on_sigterm_with_an_unread_log(start: Start, workers: str):
     with start(workers) as (server, ada, _):
         send_requests(ada)
         server.process.send_signal(signal.SIGTERM)
@@ -89,7 +89,7 @@ def test_server_responds_and_ends_on_sigterm_although_nobody_reads_its_log(start
 
 
 @pytest.mark.parametrize("workers", ["1", "2"])
-def test_records_before_sigterm_are_written_in_order_when_somebody_reads(start: Start, workers: str):
+def test_records_before_sigterm_are_written_in_order_when_the_output_is_read(start: Start, workers: str):
     with start(workers) as (server, ada, reader):
         request_ids = send_requests(ada)
         server.process.send_signal(signal.SIGTERM)
@@ -102,7 +102,7 @@ def test_records_before_sigterm_are_written_in_order_when_somebody_reads(start: 
     assert any(record["event"].startswith("Finished server process") for record in records)
 
 
-def test_records_before_an_unhandled_exception_are_written_when_somebody_reads():
+def test_records_before_an_unhandled_exception_are_written_when_the_output_is_read():
     with subprocess.Popen(
         (sys.executable, "-c", RAISE), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

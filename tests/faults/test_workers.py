@@ -75,7 +75,7 @@ def stop(server: Server) -> float:
     return time.monotonic() - began
 
 
-def test_worker_that_has_not_answered_yet_may_take_its_time(start: Start):
+def test_slow_worker_is_not_killed_before_its_first_response(start: Start):
     with start() as server:
         workers = wait_for_workers(server)
         for worker in workers:
@@ -88,7 +88,7 @@ def test_worker_that_has_not_answered_yet_may_take_its_time(start: Start):
         stop(server)
 
 
-def test_worker_that_does_not_answer_any_more_is_replaced(start: Start):
+def test_worker_that_stops_responding_is_replaced(start: Start):
     with start() as server:
         wait_until_serving(server)
         stopped = find_workers(server)[0]

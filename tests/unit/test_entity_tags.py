@@ -42,13 +42,13 @@ def test_well_formed_list_is_accepted(tags: str):
     assert [send(operation, header, tags.encode()) for operation, header in CONDITIONS] == [[]] * 5
 
 
-def test_several_lines_are_one_list():
+def test_several_header_lines_are_one_list():
     headers = [(b"if-match", b'"6" \t'), (b"x-other", b'"5"'), (b"if-match", b'"7"')]
     assert arguments("tasks.delete", headers=headers)["if_match"] == '"6", "7"'
     assert arguments("tasks.delete")["if_match"] is None
 
 
-def test_any_line_may_make_the_list_malformed():
+def test_one_malformed_line_makes_the_list_malformed():
     assert send("tasks.delete", "If-Match", b'"7"', b"*") == [("header", "/If-Match", "pattern")]
 
 

@@ -80,7 +80,7 @@ def test_algorithm_of_a_key_may_be_left_out():
 
 
 @pytest.mark.parametrize("make", UNUSABLE.values(), ids=UNUSABLE)
-def test_key_that_is_not_for_our_signatures_is_ignored(make: Callable[[], dict[str, Any]]):
+def test_key_for_another_purpose_is_ignored(make: Callable[[], dict[str, Any]]):
     assert parse(make(), public_jwk("EdDSA-2")).keys() == {"EdDSA-2"}
 
 

@@ -43,7 +43,7 @@ def count_dropped() -> float:
     return REGISTRY.get_sample_value("todo_log_records_dropped_total") or 0
 
 
-def test_full_queue_drops_and_counts_the_oldest_lines_and_keeps_the_order(pipe: tuple[int, int]):
+def test_full_queue_drops_and_counts_the_oldest_lines_in_order(pipe: tuple[int, int]):
     reader, writer = pipe
     before, lines = count_dropped(), FITS + 500
     written = Output(writer)

@@ -72,7 +72,7 @@ def test_missing_account_is_wrong_credentials_and_costs_one_bcrypt(
     assert len(checked) == 1
 
 
-def test_no_password_fits_a_missing_account(monkeypatch: pytest.MonkeyPatch):
+def test_no_password_matches_a_missing_account(monkeypatch: pytest.MonkeyPatch):
     """Not even the random one that stands in for the account's."""
     monkeypatch.setattr(passwords, "ROUNDS", 4)
     monkeypatch.setattr(passwords.os, "urandom", bytes)

@@ -84,7 +84,7 @@ def hit(api: RateLimits, *key: str, name: str = "api") -> TooManyRequests | None
     return None
 
 
-def test_request_over_the_limit_says_when_to_come_back(api: RateLimits, clock: Clock):
+def test_rejected_request_says_when_to_retry(api: RateLimits, clock: Clock):
     assert [hit(api) for _ in range(3)] == [None] * 3
     clock.now += 20
     rejected = hit(api)

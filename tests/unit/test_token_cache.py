@@ -78,7 +78,7 @@ def test_token_is_verified_once_in_30_seconds(verifier: Verifier, clock: Clock, 
     assert decoded == [token, token]
 
 
-def test_cached_tokens_of_two_users_are_not_confused(verifier: Verifier):
+def test_cached_tokens_belong_to_their_users(verifier: Verifier):
     for sub in ("ada", "bob", "ada", "bob"):
         assert verify(verifier, minted("EdDSA", sub=sub))["sub"] == sub
 

@@ -146,7 +146,7 @@ def test_token_for_another_origin_is_401_although_it_is_signed_with_the_same_key
 
 @on_postgresql
 @by_keys
-def test_tables_of_both_stand_side_by_side(todo: Todo, database_url: str):
+def test_tables_of_both_programs_coexist(todo: Todo, database_url: str):
     assert todo.http.get("/health/ready").status_code == 200
     with psycopg.connect(database_url) as connection:
         rows = connection.execute("SELECT tablename FROM pg_tables WHERE schemaname = 'public'").fetchall()

@@ -107,7 +107,7 @@ def check_no_accounts(http: httpx.Client, reason: str) -> None:
         assert reason in response.json()["detail"]
 
 
-def test_accounts_are_404_and_the_problem_says_why(todo: httpx.Client, shared: Shared, folder: Path):
+def test_signup_and_login_are_404_and_name_the_reason(todo: httpx.Client, shared: Shared, folder: Path):
     before = shared.users_table()
     check_no_accounts(todo, "issuer")
     with run_server(folder, DATABASE_URL=shared.url) as server, open_client(server.url) as without_issuer:
@@ -116,7 +116,7 @@ def test_accounts_are_404_and_the_problem_says_why(todo: httpx.Client, shared: S
 
 
 @pytest.mark.parametrize("options", [{}, NAMED_USERS], ids=["user", "users"])
-def test_better_auth_may_come_second(
+def test_better_auth_can_migrate_after_the_server(
     new_postgresql: Callable[[], str], folder: Path, options: dict[str, Any]
 ):
     port, both = find_free_port(), {"DATABASE_URL": new_postgresql()}

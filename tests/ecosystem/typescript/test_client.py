@@ -53,7 +53,7 @@ def compiled(accounts: Server) -> Path:
     return BUILD / "js"
 
 
-def test_client_keeps_its_promises(compiled: Path, accounts: Server, tmp_path: Path):
+def test_client_passes_its_own_tests(compiled: Path, accounts: Server, tmp_path: Path):
     files = sorted((compiled / "test").glob("*.test.js"))
     assert files
     with run_server(tmp_path, BETTER_AUTH_SECRET=SECRET) as server:
