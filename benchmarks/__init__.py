@@ -1,1 +1,1 @@
-"""What is measured: ratios, side by side in one run."""
+"""Measures this server beside others, as ratios in one run."""

@@ -1,4 +1,4 @@
-"""The chart of the README: what a request costs the server, as bars. Plain SVG, for light and dark pages."""
+"""Draw the chart of CPU per request as SVG, for light and dark pages."""
 
 from collections.abc import Mapping
 from html import escape

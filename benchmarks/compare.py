@@ -74,7 +74,7 @@ def run(systems: Sequence[str], connections: Sequence[int], *, rounds: int, seco
 
 
 def _check_alike(servers: Mapping[str, Server], task: Owned) -> None:
-    """Raises AssertionError unless all give the same task and the same page: else they do not do the same."""
+    """Raise AssertionError unless all systems return the same task and the same page."""
     headers = {"Authorization": f"Bearer {data.token(task.owner)}"}
     for path in (f"/api/{task.owner}/tasks/{task.task_id}", f"/api/{task.owner}/tasks?limit=50"):
         answers = {
@@ -96,7 +96,7 @@ TABLES = {"cpu_us": "Server CPU, µs a request", "requests_per_s": "Requests a s
 
 
 def print_tables(results: Results) -> None:
-    """Markdown: what was measured, then how many times better ours is than each peer."""
+    """Print the figures as Markdown, then the ratio to each other system."""
     systems, operations, connections = (list(dict.fromkeys(column)) for column in zip(*results, strict=True))
     for count, (name, title) in product(connections, TABLES.items()):
         rows = {s: [getattr(results[Cell(s, o, count)], name) for o in operations] for s in systems}
@@ -122,7 +122,7 @@ def ratios(results: Results, peer: str, connections: int, name: str) -> list[flo
 
 
 def as_json(results: Results, *, rounds: int, seconds: float) -> str:
-    """Everything, and on what it was measured."""
+    """Return all figures and the machine as JSON."""
     machine = {"platform": platform.platform(), "cores": os.cpu_count(), "python": platform.python_version()}
     cells = [cell._asdict() | asdict(figures) for cell, figures in results.items()]
     return json.dumps(machine | {"rounds": rounds, "seconds": seconds, "cells": cells}, indent=1)

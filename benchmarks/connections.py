@@ -52,7 +52,7 @@ def main() -> None:
 def many_connections(
     place: Place, client: Client, connections: Sequence[int], *, rounds: int, seconds: float
 ) -> None:
-    """GET one through ever more connections, which end as a failure unless every answer is 2xx."""
+    """Get one task on more and more connections. Fail unless every response is 2xx."""
     url, requests = _filled(place)
     cells = {Cell(OURS, "get", count): requests for count in connections}
     with serving(OURS, url, place.folder) as server:
@@ -69,7 +69,7 @@ def many_connections(
 
 
 def login_storm(place: Place, client: Client, *, seconds: float) -> None:
-    """GET one at 8 connections, quietly and beside LOGINS_AT_ONCE people who log in all the time."""
+    """Get one task on 8 connections, alone and beside LOGINS_AT_ONCE concurrent logins."""
     url = data.migrated(place.postgresql, place.folder)
     with serving(OURS, url, place.folder, BETTER_AUTH_SECRET="") as server:
         port, gets, logins = (
@@ -88,7 +88,7 @@ def login_storm(place: Place, client: Client, *, seconds: float) -> None:
 
 
 def two_workers(place: Place, client: Client, *, seconds: float) -> None:
-    """GET one at 64 connections with one worker and with two, and who was busy meanwhile."""
+    """Get one task on 64 connections with one worker and with two, and measure the CPU of each process."""
     url, requests = _filled(place)
     rows = {}
     for workers in (1, 2):
@@ -112,7 +112,7 @@ def _busy(client: Client, server: Server, requests: Sequence[bytes], seconds: fl
 
 
 def machine_cpu_s() -> float:
-    """The time that all cores have been busy, whoever kept them so (proc(5))."""
+    """Return the CPU time of all processes of the machine in seconds (proc(5))."""
     user, nice, system, _idle, _iowait, *more = Path("/proc/stat").read_text().splitlines()[0].split()[1:]
     return sum(int(ticks) for ticks in (user, nice, system, *more[:3])) / TICKS_A_SECOND
 
@@ -126,7 +126,7 @@ def _filled(place: Place) -> tuple[str, list[bytes]]:
 
 
 def _own_task(server: Server) -> list[bytes]:
-    """Signs up at the built-in issuer, creates a task, and gives the request that reads it."""
+    """Sign up, create a task, and return the request that gets the task."""
     with httpx.Client(base_url=server.url, timeout=30) as http:
         http.post("/api/auth/signup", json=CREDENTIALS).raise_for_status()
         session = http.post("/api/auth/login", json=CREDENTIALS).raise_for_status().json()

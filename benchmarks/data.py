@@ -1,4 +1,4 @@
-"""What the systems hold and are asked: the same people and tasks in each, the same requests to each."""
+"""The data and the requests, which are the same for every system."""
 
 import json
 import sqlite3
@@ -51,7 +51,7 @@ def migrate(url: str, folder: Path) -> None:
 
 
 def fill(url: str, owners: Sequence[str], advance: Callable[[int], object] = lambda _: None) -> None:
-    """In an empty database, task 1 of the first of `owners`, and so on; `advance` is told of each block."""
+    """Insert task 1 of the first of `owners`, and so on. Call `advance` for each block."""
     store = _into_sqlite if url.startswith("sqlite") else _into_postgresql
     store(url, sorted(set(owners)), _rows(owners), advance)
 

@@ -79,7 +79,7 @@ def seed(url: str, owners: Sequence[str]) -> None:
 
 
 def owners_of(size: int) -> list[str]:
-    """Whose each task is: the heavy user's strewn among the others', who have about TASKS_EACH."""
+    """Return the owner of each task. The tasks of the heavy user are spread among the others."""
     heavy = min(size // 2, HEAVY_HAS)
     every = size // heavy
     others = data.people((size - heavy) // TASKS_EACH)
@@ -91,9 +91,9 @@ def owners_of(size: int) -> list[str]:
 
 
 def requests_on(server: Server, owners: Sequence[str]) -> dict[str, list[bytes]]:
-    """By operation: a task of a few people, and the first and a deep page of the heavy user in each list.
+    """Return the requests by operation: tasks of a few users, a first and a deep page of the heavy user.
 
-    A few, and as many at each size: who comes for the first time has a token to be verified.
+    The number of users is the same at each size, because the first request of each verifies a token.
     """
     few = data.Requests(owners, of=data.people(PEOPLE))
     requests = {operation: few.sample(operation) for operation in ("get", "create", "complete")}

@@ -1,4 +1,4 @@
-"""What the contract costs: GET one task in this process, without socket, database and token verification.
+"""Measure the cost of the contract: GET one task in process, without socket, database and token verification.
 
 `make bench` prints the microseconds of a request through Connexion as it comes, and as app.py assembles it,
 from the same contract, hook and handlers; then what the token adds.
@@ -41,21 +41,21 @@ ROW = SimpleNamespace(
 
 
 class StillDatabase:
-    """Gives the same row at once, whatever it is asked."""
+    """A database that returns the same row for every statement."""
 
     async def fetch_one(self, *_: object) -> SimpleNamespace:
         return ROW
 
 
 class Trust:
-    """Believes every token to be Ada's."""
+    """A verifier that accepts every token as Ada's."""
 
     async def verify(self, _token: str) -> dict[str, str]:
         return {"sub": "ada"}
 
 
 def as_it_comes() -> Any:
-    """Connexion with its default middlewares, which want each handler to name its media type."""
+    """Return Connexion with its default middlewares, for which each handler names its media type."""
 
     def find(name: str) -> Callable[..., Any]:
         handler = get_function_from_name(name)
@@ -75,7 +75,7 @@ def as_it_comes() -> Any:
 
 
 async def microseconds(app: Any, state: dict[str, Any]) -> float:
-    """The time of one request, over REQUESTS of them."""
+    """Return the mean time of REQUESTS requests."""
     token = jwt.encode({"sub": "ada", "exp": time.time() + 900}, SECRET, "HS256").encode()
     headers = [(b"host", b"localhost"), (b"authorization", b"Bearer " + token), (b"accept", b"*/*")]
     answers = []

@@ -1,7 +1,7 @@
-"""The load: HTTP/1.1 connections that each send one request after the other, from a process of their own.
+"""A load generator: HTTP/1.1 connections in a process of their own, each with one request after the other.
 
-As cheap as can be, so that the server is what is measured: the requests are bytes made beforehand, and of an
-answer only its status and length are read. It expects what servers on this machine send: a Content-Length.
+It uses little CPU: requests are prepared bytes, and only the status and the length of a response are read. It
+expects a Content-Length in every response.
 """
 
 import asyncio
@@ -17,13 +17,13 @@ from itertools import cycle
 
 import uvloop
 
-BROKEN = 0  # the status of a request that was never answered
-PATIENCE_S = 20  # for the last answers
+BROKEN = 0  # the status of a request without a response
+PATIENCE_S = 20  # for the last responses
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came back: how often each status, in how long, and the latencies in ms, sorted."""
+    """The count of each status, the duration, and the sorted latencies in ms."""
 
     statuses: dict[int, int]
     seconds: float
@@ -71,7 +71,7 @@ def _drive(port: int, requests: Sequence[bytes], connections: int, seconds: floa
 
 
 class _Run:
-    """One run: what is sent next, until when, and what came back."""
+    """The state of one run: the next request, the end, and the responses."""
 
     def __init__(self, requests: Sequence[bytes], seconds: float) -> None:
         self.requests = cycle(requests)
@@ -98,7 +98,7 @@ class _Run:
 
 
 class _Connection(asyncio.Protocol):
-    """One connection: the next request goes out when the answer before it is whole."""
+    """A connection that sends the next request after each complete response."""
 
     def __init__(self, run: _Run) -> None:
         self.run = run
@@ -141,7 +141,7 @@ class _Connection(asyncio.Protocol):
         self.give_up()
 
     def give_up(self) -> None:
-        """Count the answer that is still due, if any, as never given."""
+        """Count a missing response."""
         if not self.ended.done():
             self.run.statuses[BROKEN] += 1
             self._end()

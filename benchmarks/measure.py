@@ -18,7 +18,7 @@ TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
 class CommandError(Exception):
-    """Answers that are not 2xx: then there is nothing to compare."""
+    """A response is not 2xx, so the systems cannot be compared."""
 
 
 class Cell(NamedTuple):
@@ -31,7 +31,7 @@ class Cell(NamedTuple):
 
 @dataclass(frozen=True)
 class Figures:
-    """What was measured in one cell; `cpu_us` is the server's CPU a request, of all its processes."""
+    """The figures of one system and operation. `cpu_us` is the CPU of all server processes per request."""
 
     requests_per_s: float
     cpu_us: float
@@ -69,7 +69,7 @@ class Bench:
     def medians(
         self, cells: Mapping[Cell, Sequence[bytes]], *, rounds: int, seconds: float
     ) -> dict[Cell, Figures]:
-        """Each cell once a round, in the order given: neighbours share the machine's mood."""
+        """Return the medians. The systems take turns in each round, to share changes of the machine."""
         with progress() as bar:
             task = bar.add_task("warming up", total=(rounds + 1) * len(cells))
             for cell, requests in cells.items():
@@ -84,7 +84,7 @@ class Bench:
         return {cell: Figures.median(figures) for cell, figures in measured.items()}
 
     def measure(self, cell: Cell, requests: Sequence[bytes], seconds: float) -> Figures:
-        """Raises CommandError when an answer is not 2xx."""
+        """Raise CommandError if a response is not 2xx."""
         process = self._servers[cell.system].process
         port = int(self._servers[cell.system].settings["PORT"])
         before = cpu_s(process.pid)

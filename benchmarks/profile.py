@@ -1,4 +1,4 @@
-"""Where the CPU of one request goes: `python -m benchmarks.profile [get|list|create|complete|mix]`.
+"""Profile the CPU of one request: `python -m benchmarks.profile [get|list|create|complete|mix]`.
 
 Runs the server as `python -m cli serve` does, on PostgreSQL, under load, and looks at it at each tick of its
 CPU time: which function runs (what C code takes is its caller's), and which have called it (a greenlet hides
@@ -25,7 +25,7 @@ from tests.support.server import ROOT, find_free_port, run_server
 
 
 class Sampler:
-    """Counts what runs, by SIGPROF: own time by function, and the time of all it calls."""
+    """Samples the stack by SIGPROF: own time and cumulative time of each function."""
 
     def __init__(self) -> None:
         self.samples = 0
@@ -87,7 +87,7 @@ def main() -> None:
 
 
 def report(operation: str, *, seconds: float, top: int) -> None:
-    """Print what it costs in each function."""
+    """Print the time of each function."""
     with tempfile.TemporaryDirectory(prefix="todo-bench-") as folder:
         samples = Path(folder) / "samples.json"
         cpu_us = load_it(operation, samples, seconds=seconds)

@@ -1,4 +1,4 @@
-"""What verifying a token costs a request: by algorithm, beside PyJWT's `decode` with nothing around it.
+"""Measure the verification of a token by algorithm, beside PyJWT's `decode` alone.
 
 `make bench` prints the microseconds of one verification, the first time and while it is remembered, with
 the keys known and each token as Better Auth makes it (the whole user row, about 600 bytes).
@@ -46,7 +46,7 @@ def cases() -> list[Case]:
 
 
 def published_by(algorithm: str, private_key: Any) -> KeyFinder:
-    """Finds the public key as a key set gives it."""
+    """Return the public key as in a key set."""
     public = get_default_algorithms()[algorithm].to_jwk(private_key.public_key(), as_dict=True)
     keys = jwk.parse_key_set(json.dumps({"keys": [public | {"alg": algorithm, "kid": "1"}]}).encode())
 
@@ -74,7 +74,7 @@ async def microseconds(verify: Callable[[], Awaitable[Any]]) -> float:
 
 
 async def medians(case: Case) -> list[float]:
-    """Of PyJWT alone, and here the first time and again, taken in turns."""
+    """Return the medians of PyJWT alone, and of the first and the cached verification here, in turns."""
     signed = token(case)
     key = await case.find_key("1")
     assert key is not None

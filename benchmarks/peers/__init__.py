@@ -1,1 +1,1 @@
-"""The same API as others would write it: one file each, with what was done in its favour."""
+"""The same API in other frameworks, one file each, with the optimizations in its favour."""

@@ -1,4 +1,4 @@
-"""The limit: Starlette and psycopg, and nothing that a server for people would need.
+"""The lower limit: Starlette and psycopg without tokens, validation and logs.
 
 In its favour: no token is read, nothing is validated, no log, no header but those of HTTP, a pool that is not
 asked whether its connections live, statements prepared on the server, no next page. Without Starlette, as a

@@ -1,6 +1,6 @@
-"""What schemathesis is told about this API: who it is, and two promises that its own checks do not know.
+"""Hooks of schemathesis: the token, and two checks that schemathesis does not have.
 
-Loaded by schemathesis itself (tests/contract/attack.py). It acts as Ada; Bob is the one to keep out.
+Loaded by schemathesis itself (tests/contract/attack.py). It sends requests as Ada and checks Bob's tasks.
 """
 
 import json
@@ -66,7 +66,7 @@ def nothing_of_bob_appears(_context: CheckContext, response: Response, _case: Ca
 
 @schemathesis.check
 def bob_cannot_repeat_it(_context: CheckContext, response: Response, _case: Case) -> None:
-    """What succeeds for Ada is refused to Bob, and changes nothing when he tries."""
+    """Check that Bob's token cannot repeat Ada's successful request."""
     request = response.request
     if not response.status_code < 300 or f"/api/{ADA}/" not in (request.url or ""):
         return

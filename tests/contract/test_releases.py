@@ -41,7 +41,7 @@ def test_versions_are_those_of_the_contract():
 
 @pytest.fixture
 def compare(tmp_path: Path) -> Callable[[Contract, Contract], Told]:
-    """What tests/contract/breaking.mjs says of a step from one contract to another."""
+    """The result of breaking.mjs for two contracts."""
 
     def step(before: Contract, after: Contract) -> Told:
         files = tmp_path / "before.yaml", tmp_path / "after.yaml"
@@ -128,9 +128,7 @@ def test_last_release_is_found_after_the_merge_too(repository: Path):
 
 
 def test_last_state_of_the_last_release_counts(repository: Path):
-    write(
-        repository, contract_of("1.2.0")
-    )  # without what came with 1.1.0, which was said to come now and then
+    write(repository, contract_of("1.2.0"))  # without a member of 1.1.0
     told = compare_with_release(repository).stderr
     assert "due is gone" in told
     assert "clients of 1.1.0" in told

@@ -1,4 +1,4 @@
-"""Each rule of openapi/spectral.yaml finds the fault that it is there for."""
+"""Each rule of openapi/spectral.yaml finds a planted violation."""
 
 import json
 
@@ -59,7 +59,7 @@ FAULTS: dict[str, Edit] = {
 
 @pytest.fixture(scope="module")
 def found() -> set[str]:
-    """The rules that find something where every fault is planted: a run takes two seconds."""
+    """The rules that find a violation if all are planted at once, because a run takes two seconds."""
     contract = yaml.safe_dump(edited(*FAULTS.values()), sort_keys=False)
     words = ("lint", "--quiet", "--format=json", "--ruleset=openapi/spectral.yaml")
     path = "--stdin-filepath=openapi/todo.yaml"  # which the exceptions are for

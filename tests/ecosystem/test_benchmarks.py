@@ -1,4 +1,4 @@
-"""The benchmark runs, and measures what it says. How fast anything is, no test asserts."""
+"""The benchmarks run and print their figures. No test asserts a duration."""
 
 import asyncio
 import json
@@ -54,7 +54,7 @@ class Broken(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def broken() -> Iterator[Any]:
-    """A server that answers everything with 503."""
+    """A server that responds to every request with 503."""
     with HTTPServer(("127.0.0.1", 0), Broken) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         settings = {"PORT": str(server.server_port)}

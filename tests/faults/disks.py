@@ -1,4 +1,4 @@
-"""Disks that fill up, fail or cannot be written to, and the servers whose SQLite file lies on them."""
+"""Disks that are full, fail or are read-only, and servers with an SQLite file on them."""
 
 import os
 import resource
@@ -20,10 +20,10 @@ SIZE_BYTES = 16 * 1024 * 1024  # more than the write-ahead log has when SQLite e
 
 @contextmanager
 def serving(folder: Path, file: Path) -> Iterator[tuple[Server, User]]:
-    """A server whose tasks are in `file`, and someone who has some there."""
+    """Start a server with the database `file`, and create a user with tasks."""
     with run_server(folder, **settings(file)) as server, open_client(server.url) as http:
         ada = new_user(http)
-        for number in range(5):  # what is logged meanwhile is to stay shorter than what is written
+        for number in range(5):  # so that the log is shorter than the written data
             ada.create_task(f"Buy milk {number}")
         yield server, ada
 
@@ -33,7 +33,7 @@ def settings(file: Path) -> dict[str, str]:
 
 
 class FullDisk:
-    """A small disk, filled by somebody else."""
+    """A small disk that the test fills."""
 
     def __init__(self, file: Path) -> None:
         self._ballast = file.with_name("ballast")
@@ -42,7 +42,7 @@ class FullDisk:
         self.leave(server, 0)
 
     def leave(self, _server: Server, size_bytes: int) -> None:
-        """Leave room for so much."""
+        """Leave this many free bytes."""
         free_bytes = shutil.disk_usage(self._ballast.parent).free
         self._ballast.write_bytes(bytes(free_bytes - size_bytes))
 
@@ -51,7 +51,7 @@ class FullDisk:
 
 
 class FailingDisk:
-    """A disk that fails, for this one process, where anything is written beyond what is there already."""
+    """A disk on which this process cannot write beyond the current size of a file."""
 
     def __init__(self, file: Path) -> None:
         self._log = file.with_name(f"{file.name}-wal")
@@ -60,7 +60,7 @@ class FailingDisk:
         self.leave(server, 0)
 
     def leave(self, server: Server, size_bytes: int) -> None:
-        """Leave room for so much."""
+        """Leave this many free bytes."""
         limit_to(server, self._log.stat().st_size + size_bytes)
 
     def recover(self, server: Server) -> None:
@@ -88,7 +88,7 @@ def mounted(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def volume(folder: Path) -> Iterator[Path]:
-    """`folder`, which `write_protect` can protect from whoever runs the tests: root needs a disk for it."""
+    """`folder`, which `write_protect` can make read-only, even for root."""
     if os.geteuid() == 0:
         with mounted(folder):
             yield folder

@@ -18,10 +18,10 @@ from tests.support.users import User, sign_token
 
 CLIENTS = 8
 PAUSE_S = 0.02
-SETTLED_S = 1  # more than any request takes without a fault
+SETTLED_S = 1  # longer than any request without a fault
 RESPONSE_S = 5  # each response, a rejection too
 RECOVERY_S = 10
-KEY_S = 60  # longer than any fault lasts
+KEY_S = 60  # longer than any fault
 SUCCESSES = {200, 201, 204}
 NO_RESPONSE = 0
 

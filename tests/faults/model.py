@@ -1,4 +1,4 @@
-"""What the contract says of one user's tasks, as a dictionary that each operation changes."""
+"""A model of one user's tasks: a dictionary that each operation changes as in the contract."""
 
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 
 class Disagreement(AssertionError):
-    """An answer that the model would not give."""
+    """A response that differs from the model."""
 
 
 class Query(NamedTuple):
@@ -37,7 +37,7 @@ class Operation:
 
 
 class Answer(NamedTuple):
-    """What came back."""
+    """A response."""
 
     status: int
     body: Any
@@ -48,7 +48,7 @@ class Answer(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A task and how often it was written. The server gives the id and the times."""
+    """A task and its version. The server sets the id and the times."""
 
     version: int
     shown: dict[str, Any]
@@ -64,7 +64,7 @@ COLUMNS = {"created": "created_at", "updated": "updated_at", "title": "title"}
 
 @dataclass
 class Model:
-    """The tasks of `user_id`, the first answer to each key, and every id there ever was."""
+    """The tasks of `user_id`, the first response to each key, and all used ids."""
 
     user_id: str
     tasks: dict[int, Task] = field(default_factory=dict)
@@ -75,9 +75,9 @@ class Model:
         return replace(self, tasks={**self.tasks}, keys={**self.keys}, ids=[*self.ids])
 
     def take(self, operation: Operation, answer: Answer) -> None:
-        """Become what `operation` makes of it. Raises Disagreement unless `answer` is the one that is due."""
+        """Apply the operation. Raise Disagreement if `answer` differs from the model."""
         if operation.key is not None and answer.status == 409 and answer.took_s > 2:
-            return  # an answer that the contract allows to a key still in use
+            return  # the contract allows this response to a key in use
         due = self.refusal(operation)
         if due is None:
             getattr(self, f"_{operation.kind}")(operation, answer)
@@ -189,7 +189,7 @@ def moment(task: dict[str, Any], column: str = "updated_at") -> datetime:
 
 
 def place(task: dict[str, Any], sort: str) -> tuple[Any, int]:
-    """Where it stands in an ascending list; titles by code point, as Python compares them."""
+    """Return the sort key of a task. Titles are compared by code point."""
     return (task["title"] if sort == "title" else moment(task, COLUMNS[sort])), task["id"]
 
 

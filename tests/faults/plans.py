@@ -1,4 +1,4 @@
-"""What the model-based tests do at random."""
+"""The random operations of the model-based tests."""
 
 from typing import Any, NamedTuple
 

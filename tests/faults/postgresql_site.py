@@ -20,7 +20,7 @@ from tests.support.server import Server, run_server
 from tests.support.users import MISSING, SECRET, User, new_user
 
 CONNECTIONS = 10  # that the server has at most
-DEADLINE_S = 5  # for every answer, a refusal included
+DEADLINE_S = 5  # for every response, also an error
 RECOVERY_S = 10
 
 LOCKER = "another program"
@@ -32,7 +32,7 @@ OF_THE_SERVER = (
 
 @dataclass(frozen=True)
 class Asked:
-    """An answer, and when it was asked for (monotonic) and came."""
+    """A response with the times of its request and its arrival (monotonic)."""
 
     answer: httpx.Response
     began: float
@@ -60,7 +60,7 @@ def at_once(requests: list[Callable[[], httpx.Response]]) -> list[Asked]:
 
 @contextmanager
 def under_way(requests: list[Callable[[], httpx.Response]]) -> Iterator[Callable[[], list[Asked]]]:
-    """The requests are sent while the body runs; what it is given waits for their answers."""
+    """Send the requests during the block. Yield a function that waits for the responses."""
     with ThreadPoolExecutor(len(requests)) as threads:
         futures = [threads.submit(timed, request) for request in requests]
         yield lambda: [future.result() for future in futures]
@@ -76,7 +76,7 @@ def longest_s(asked: list[Asked]) -> float:
 
 @dataclass
 class Site:
-    """What is to be broken, who must bear it, and a client of theirs that holds each answer to the contract.
+    """A database to break, a server on it, and a client that checks each response against the contract.
 
     The contract has no 500 for a task, and no 503 without Retry-After.
     """
@@ -86,7 +86,7 @@ class Site:
     http: httpx.Client
 
     def sql(self, statement: str, **parameters: Any) -> list[Any]:
-        """What the database says, asked past the server; for a command, nothing."""
+        """Execute SQL directly in the database and return the rows."""
         with self.server.database() as connection:
             result = connection.execute(text(statement), parameters)
             return [*result] if result.returns_rows else []
@@ -98,7 +98,7 @@ class Site:
         return self.http.get("/health/ready")
 
     def is_well(self) -> bool:
-        """Whether it is ready, and does for 20 at once what they ask."""
+        """Return whether the server is ready and serves 20 concurrent requests."""
         if self.ready().status_code != 200:
             return False
         ada = new_user(self.http)
@@ -122,12 +122,12 @@ class Site:
         return [row.title for row in self.sql("SELECT title FROM tasks WHERE user_id = :owner", owner=owner)]
 
     def cut_off(self, state: str = "idle") -> int:
-        """Terminate the server's connections that are in that state. Gives how many there were."""
+        """Terminate the server's connections in that state. Return their number."""
         return len(self.sql(f"SELECT pg_terminate_backend(pid) {OF_THE_SERVER} AND state = :it", it=state))
 
     @contextmanager
     def dawdling(self, seconds: float) -> Iterator[None]:
-        """Each new task takes the database that long, as if it had to wait for a disk."""
+        """Delay each INSERT of a task, like a slow disk."""
         self.sql(
             "CREATE FUNCTION dawdle() RETURNS trigger LANGUAGE plpgsql"
             f" AS 'BEGIN PERFORM pg_sleep({seconds}); RETURN NEW; END'"
@@ -136,12 +136,12 @@ class Site:
         try:
             yield
         finally:
-            self.cut_off("active")  # what is left of a test that failed
+            self.cut_off("active")  # the rest of a failed test
             self.sql("SET lock_timeout = '5s'; DROP FUNCTION dawdle CASCADE")
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Nobody else may so much as read a task."""
+        """Lock the table of tasks exclusively."""
         with psycopg.connect(self.server.settings["DATABASE_URL"], application_name=LOCKER) as other:
             other.execute("LOCK TABLE tasks IN ACCESS EXCLUSIVE MODE")
             yield

@@ -1,4 +1,4 @@
-"""An SQLite file that is no database, or part of one: a clear 503, and the log says why, not the answer."""
+"""A malformed or truncated SQLite file: requests are 503, and only the log names the cause."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -29,7 +29,7 @@ def make(case: str, folder: Path, file: Path) -> None:
 
 @pytest.fixture(scope="module")
 def all_started(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Server]]:
-    """One for each case. Started together, since each gives its database 5 s before it serves without."""
+    """A server for each case, started together, because each waits 5 s for its database."""
     with ExitStack() as stack:
         servers = {}
         for case in CASES:
@@ -58,7 +58,7 @@ def ada(server: Server) -> Iterator[User]:
 
 @pytest.fixture
 def unheld(server: Server) -> Iterator[User]:
-    """Someone whose answers need not keep to the contract."""
+    """A user whose responses are not checked against the contract."""
     with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
         yield new_user(http)
 

@@ -1,4 +1,4 @@
-"""Idempotency-Key when the database fails or holds still, and when the server dies or freezes."""
+"""Idempotency-Key when the database fails or freezes, and when the server is killed or frozen."""
 
 import signal
 import sqlite3
@@ -36,7 +36,7 @@ def settings(new_database: Callable[[], str]) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def server(settings: dict[str, str], folder: Path) -> Iterator[Server]:
-    """A server whose database is these tests' alone."""
+    """A server with a database for these tests only."""
     with run_server(folder, **settings) as server:
         yield server
 
@@ -52,7 +52,7 @@ def ada(server: Server) -> Iterator[User]:
 
 @contextmanager
 def at(server: Server, person: User) -> Iterator[User]:
-    """The same person at another server."""
+    """Return the same user at another server."""
     bearer = person.headers["Authorization"].removeprefix("Bearer ")
     with httpx.Client(base_url=server.url, timeout=20, verify=False) as http:
         yield User(http, person.id, bearer)
@@ -141,7 +141,7 @@ def hanging(settings: dict[str, str], folder: Path, person: User) -> Iterator[Ha
         lock = stack.enter_context(ExitStack())
         lock.enter_context(held(settings))
         request = threads.submit(twin.post_with_key, "one")
-        time.sleep(0.5)  # for it to be under way
+        time.sleep(0.5)  # until the request runs
         assert not request.done()
         yield Hanging(doomed, twin, request, lock.close)
 
@@ -159,7 +159,7 @@ def test_key_of_a_server_that_is_frozen_frees_itself(settings: dict[str, str], f
     with hanging(settings, folder, ada) as hung:
         hung.server.process.send_signal(signal.SIGSTOP)
         try:
-            hung.release()  # the insert is done, and nobody is there to commit it
+            hung.release()  # the insert is done and not committed
             assert becomes_created(ada, "one")
         finally:
             hung.server.process.send_signal(signal.SIGCONT)

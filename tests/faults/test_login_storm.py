@@ -1,4 +1,4 @@
-"""A storm of logins: what hashes passwords has a bounded queue, and everyone else goes on."""
+"""Many concurrent logins: the queue for bcrypt is bounded, and other requests succeed."""
 
 import itertools
 import os
@@ -41,7 +41,7 @@ class Login(NamedTuple):
 
 
 class Storm(NamedTuple):
-    """More logins than may wait, and what others were answered before it was over."""
+    """The responses to more logins than can wait, and to other requests at the same time."""
 
     logins: list[Login]
     meanwhile: list[httpx.Response]

@@ -1,4 +1,4 @@
-"""Random operations of two people, one by one and at once: each answer is the one that a dictionary gives."""
+"""Random operations of two users, sequential and concurrent: each response equals that of the model."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -24,7 +24,7 @@ PATHS = {"create": "POST", "list": "GET", "get": "GET", "put": "PUT", "patch": "
 
 
 class Household:
-    """Two people who are new to the server and make three tasks each, and the model of each."""
+    """Two new users with three tasks each, and their models."""
 
     def __init__(self, http: httpx.Client) -> None:
         self.people = [new_user(http, name) for name in ("ada", "bob")]
@@ -68,7 +68,7 @@ class Household:
         }[plan.condition]
 
     def do(self, who: int, operation: Operation) -> Answer:
-        """Send it, and go on to what the model makes of it, which has to give the same answer."""
+        """Send the operation and compare the response with the model."""
         answer = self.send(who, operation)
         self.models[who].take(operation, answer)
         return answer
@@ -106,7 +106,7 @@ def send(sender: User, other: User, operation: Operation) -> Answer:
 
 
 class OneByOne(RuleBasedStateMachine):
-    """Every answer is the model's."""
+    """Compare the response to each operation with the model."""
 
     def __init__(self, http: httpx.Client) -> None:
         super().__init__()
@@ -168,7 +168,7 @@ class OneByOne(RuleBasedStateMachine):
 
 
 class AtOnce(RuleBasedStateMachine):
-    """Some order of what is asked at once gives each person exactly the answers that came."""
+    """Find an order of the concurrent operations in which the models return exactly these responses."""
 
     def __init__(self, http: httpx.Client) -> None:
         super().__init__()
@@ -198,7 +198,7 @@ class AtOnce(RuleBasedStateMachine):
 
 
 def explained(model: Model, history: list[tuple[Operation, Answer]]) -> Model:
-    """What the model has become after some order of the history. Raises Disagreement where there is none."""
+    """Return the model after some order of the history. Raise Disagreement if no order fits."""
     reasons = set()
     for order in permutations(history):
         became = model.copy()

@@ -75,7 +75,7 @@ def urls(servers: list[Server]) -> list[str]:
 
 
 def rights(url: str, rounds: int) -> list[bool]:
-    """Whether each answer to a new person is theirs, to the last letter."""
+    """Return whether each response to a new user contains exactly that user's tasks."""
     with open_client(url) as http:
         person, mine, found = new_user(http), list[Any](), list[bool]()
         for number in range(rounds):
@@ -84,7 +84,7 @@ def rights(url: str, rounds: int) -> list[bool]:
 
 
 def round_of(person: User, title: str, mine: list[Any]) -> Iterator[bool]:
-    """Create, read, list, toggle and list. `mine` are the person's tasks, newest first."""
+    """Create, read, list, toggle and list. `mine` are the user's tasks, newest first."""
     created = person.post({"title": title}).json()
     yield (created["user_id"], created["title"], created["completed"]) == (person.id, title, False)
     yield person.get(f"/{created['id']}").json() == created

@@ -1,4 +1,4 @@
-"""PostgreSQL goes and comes again, or stands still."""
+"""PostgreSQL stops and starts again, or freezes."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -69,7 +69,7 @@ def test_sigterm_while_frozen_completes_waiting_requests_and_ends(site: Site, fo
         requests = one_of_each(ada, ada.create_task()["id"])
         ending.connect()
         with site.postgresql.frozen(), under_way(requests * 2) as answers:
-            time.sleep(0.5)  # for all to be under way
+            time.sleep(0.5)  # until all requests run
             ending.server.process.terminate()
             assert ending.server.process.wait(timeout=8) == 0
             assert statuses(answers()) == {503}

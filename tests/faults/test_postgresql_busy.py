@@ -1,4 +1,4 @@
-"""PostgreSQL answers, but not in time: a slow statement, a lock, every connection in use."""
+"""PostgreSQL responds too late: a slow statement, a lock, every connection in use."""
 
 import time
 from collections.abc import Iterator

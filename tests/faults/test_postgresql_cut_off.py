@@ -75,7 +75,7 @@ def test_write_whose_connection_dies_after_its_commit_is_stored_once(site: Site)
 
 @contextmanager
 def commits_unanswered(site: Site) -> Iterator[None]:
-    """What is committed is there, but not answered: a standby has to confirm it first, and there is none."""
+    """Require a synchronous standby that does not exist, so that commits are not acknowledged."""
     with psycopg.connect(site.postgresql.url, autocommit=True) as administrator:
         administrator.execute("ALTER SYSTEM SET synchronous_standby_names = 'nobody'")
         try:

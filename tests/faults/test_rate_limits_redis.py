@@ -1,4 +1,4 @@
-"""Limits that several servers count together in a Redis, and what becomes of them while it is away."""
+"""Rate limits that several servers share in a Redis, and without the Redis."""
 
 import json
 import statistics
@@ -22,7 +22,7 @@ from tests.support.users import SECRET, User, new_user, sign_token
 COUNT = 10
 AT_ONCE = 4 * THREADS
 ANSWERED_WITHIN_S = 5
-WITHOUT_A_WAIT_S = 0.25  # what waits for a Redis takes longer, and what does not takes milliseconds
+WITHOUT_A_WAIT_S = 0.25  # a request that waits for Redis takes longer, others take milliseconds
 COUNTED_AGAIN_WITHIN_S = 10
 
 
@@ -34,7 +34,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """All but the Redis. What is counted has nothing to do with the database."""
+    """The settings without the Redis. The counts do not depend on the database."""
     file = tmp_path_factory.mktemp("limits") / "todo.db"
     return {"DATABASE_URL": f"sqlite:///{file}", "RATE_LIMIT": "on", "RATE_LIMIT_API": f"{COUNT}/hour"}
 
@@ -54,7 +54,7 @@ def clients(servers: list[Server]) -> Iterator[list[httpx.Client]]:
 
 
 def at(http: httpx.Client, person: User) -> User:
-    """The same person at another server."""
+    """Return the same user at another server."""
     return User(http, person.id, sign_token(person.id))
 
 
@@ -64,7 +64,7 @@ def statuses_at_once(sends: Sequence[Send]) -> list[int]:
 
 
 def is_counted_together(clients: list[httpx.Client]) -> bool:
-    """Whether what one server counts of someone new holds at the other."""
+    """Return whether both servers share the count of a new user."""
     one, other = clients
     ada = new_user(one)
     assert send_times(ada.get, COUNT) == [200] * COUNT
@@ -129,7 +129,7 @@ def warnings_of(server: Server, since: int) -> list[dict[str, Any]]:
 
 
 def goes_on_alone(server: Server, http: httpx.Client) -> None:
-    """Fails unless it limits by its own count, quickly, without errors, and says once what is the matter."""
+    """Fail unless the server limits by its own count, quickly, without errors, and with one warning."""
     logged = len(server.log)
     first = [timed(new_user(http).get) for _ in range(3)]
     ada = new_user(http)
@@ -199,7 +199,7 @@ UNKNOWN = CREDENTIALS | {"email": "nobody.at.all@example.com"}
 
 @pytest.fixture(scope="module")
 def accounts(folder: Path, store: Redis, settings: dict[str, str]) -> Iterator[Server]:
-    """A server with accounts of its own, in a Redis that holds nothing else."""
+    """A server with built-in accounts and an empty Redis."""
     store.client.flushall()
     server = start_server(folder, **settings, RATE_LIMIT_STORAGE=store.url)
     try:

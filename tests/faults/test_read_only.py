@@ -1,4 +1,4 @@
-"""A server started where nothing can be written serves what it can, and everything once it can be."""
+"""A server on a read-only disk serves reads, and writes when the disk is writable."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -18,7 +18,7 @@ RECOVERY_S = 10
 
 @dataclass
 class Started:
-    """A server on a volume that is read-only, and whose tasks may be there."""
+    """A server on a read-only volume, with or without tasks."""
 
     server: Server
     ada: User
@@ -45,7 +45,7 @@ CASES = (after_a_stop, after_a_kill, before_the_first_start)
 
 @pytest.fixture(scope="module")
 def all_started(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Started]]:
-    """One for each case. Started together, since each gives its database 5 s before it serves without."""
+    """A server for each case, started together, because each waits 5 s for its database."""
     with ExitStack() as stack:
         started = {}
         for case in CASES:

@@ -1,4 +1,4 @@
-"""Other processes hold the SQLite file: reads go on, writes wait and are then 503, and nothing is lost."""
+"""Other processes lock the SQLite file: reads succeed, writes wait and are then 503, and nothing is lost."""
 
 import sqlite3
 import subprocess
@@ -58,7 +58,7 @@ def statuses(ask: Callable[[], httpx.Response], at_once: int) -> set[int]:
 def test_reads_succeed_while_a_write_waits_for_another_process(ada: User, file: Path, lock: str):
     with ThreadPoolExecutor(1) as thread, held(file, lock):
         write = thread.submit(ada.post, {"title": "Buy bread"})
-        time.sleep(0.2)  # for it to be under way
+        time.sleep(0.2)  # until the request runs
         assert statuses(ada.get, READERS) == {200}
         assert ada.http.get("/health/ready").status_code == 200
         assert ada.http.get("/health/live").status_code == 200

@@ -45,7 +45,7 @@ class Stopped:
 
 
 def stalled(server: Server, name: str) -> socket.socket:
-    """A connection on which a client stalls, with so little room for answers that a long one is stuck."""
+    """Open a connection with a small receive buffer, so that a long response blocks."""
     wire = socket.socket()
     wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
     wire.settimeout(15)
@@ -58,7 +58,7 @@ def stalled(server: Server, name: str) -> socket.socket:
 
 
 def has_long_list(server: Server) -> None:
-    """Give the owner 1024 tasks, 8 MB in all: more than a system keeps for a client that does not read."""
+    """Create 1024 tasks of 8 MB in total, more than the system buffers for a client that does not read."""
     with open_client(server.url) as http:
         User(http, OWNER, sign_token(OWNER)).create_task("\N{PARROT}" * 200, description="\N{PARROT}" * 2000)
     multiply_tasks(server)
@@ -72,7 +72,7 @@ def status_of(server: Server, deadline: float) -> int | None:
 
 @pytest.fixture(scope="module")
 def all_stopped(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Stopped]]:
-    """One server for each case, told to end together, so that their grace is waited for once."""
+    """A server for each case, stopped together, so that their grace periods overlap."""
     with ExitStack() as stack:
         servers = {}
         for case in CASES:

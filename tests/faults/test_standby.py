@@ -1,4 +1,4 @@
-"""A standby takes over: the server finds it by itself, and nothing acknowledged is lost or doubled."""
+"""Failover to a standby: the server finds the standby, and nothing acknowledged is lost or duplicated."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,7 +22,7 @@ AWAY_S = 0.5  # without a primary
 
 
 class Case(NamedTuple):
-    """What happens to the primary, and the URL of both in one of its two spellings."""
+    """The fault of the primary, and the spelling of the URL of both servers."""
 
     break_primary: Callable[[Pair], object]
     url: Callable[[Pair], str]

@@ -1,4 +1,4 @@
-"""SIGTERM: what is in flight is answered whole, new connections are refused, the process ends within 8 s."""
+"""SIGTERM: running requests get responses, new connections are rejected, the process ends within 8 s."""
 
 import re
 import signal
@@ -21,7 +21,7 @@ from tests.support.users import SECRET, User, new_user, sign_token
 
 ENDS_WITHIN_S = 8
 CLIENTS = 4
-DUE_S = 0.3  # what was sent so long before the signal has certainly arrived
+DUE_S = 0.3  # requests that were sent so long before the signal have arrived
 
 Serving = AbstractContextManager[Server]
 
@@ -46,7 +46,7 @@ class Exchange:
 
 @dataclass
 class Load:
-    """What clients asked, each on one connection, until the server closed it."""
+    """The requests of clients, each on one connection, until the server closes it."""
 
     exchanges: list[Exchange] = field(default_factory=list)
 
@@ -93,7 +93,7 @@ def test_every_received_request_gets_a_complete_response_at_shutdown_under_load(
     with serving(workers) as server, ThreadPoolExecutor(CLIENTS) as threads:
         read, write = requests_of("ada")
         exchange(server.url, write)
-        multiply_tasks(server)  # answers that take so long that some are always under way
+        multiply_tasks(server)  # responses so slow that some are always in progress
         clients = [threads.submit(load.run, server.url, read if n % 4 else write) for n in range(CLIENTS)]
         time.sleep(0.7)
         told_at = time.monotonic()
@@ -109,7 +109,7 @@ def test_every_received_request_gets_a_complete_response_at_shutdown_under_load(
 
 @contextmanager
 def writes_held(server: Server) -> Iterator[Callable[[], None]]:
-    """Nobody else can write to the server's database, until what this gives is called, or its end."""
+    """Lock the database for writes until the yielded function is called."""
     with server.database() as other:
         is_sqlite = other.dialect.name == "sqlite"
         other.execute(text("BEGIN IMMEDIATE" if is_sqlite else "BEGIN"))
@@ -129,7 +129,7 @@ def writes_held(server: Server) -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def waiting(ada: User, count: int = 4) -> Iterator[list[Callable[[], httpx.Response]]]:
-    """The answers to requests that wait for the database."""
+    """The responses to requests that wait for the database."""
     with ThreadPoolExecutor(count) as threads:
         answers = [
             threads.submit(ada.post_with_key, f"key-{n}")

@@ -1,4 +1,4 @@
-"""Standard output that nobody reads: the server goes on, and what it logged comes out once somebody reads."""
+"""Unread standard output: the server continues, and its log records are written when the output is read."""
 
 import fcntl
 import json

@@ -1,4 +1,4 @@
-"""Clients that do not read: they hold little memory, and not for long."""
+"""Clients that do not read their responses use little memory, for a bounded time."""
 
 import contextlib
 import json

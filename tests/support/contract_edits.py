@@ -24,7 +24,7 @@ def put(path: str, value: Any) -> Edit:
 
 
 def drop(path: str) -> Edit:
-    """Takes it away."""
+    """Remove the value at the path."""
     return _at(path, lambda parent, key: parent.__delitem__(key))
 
 
@@ -34,12 +34,12 @@ def add(path: str, *items: Any) -> Edit:
 
 
 def take(path: str, item: Any) -> Edit:
-    """Takes `item` out of a list."""
+    """Remove `item` from the list at the path."""
     return _at(path, lambda parent, key: parent.__setitem__(key, [one for one in parent[key] if one != item]))
 
 
 def rename(path: str, name: str) -> Edit:
-    """Gives it another key, in the same place."""
+    """Rename the key at the path."""
     return _at(path, lambda parent, key: parent.__setitem__(name, parent.pop(key)))
 
 

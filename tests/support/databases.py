@@ -52,7 +52,7 @@ def upgrade_to(connection: Connection, revision: str) -> None:
 
 
 def migrate(url: str) -> None:
-    """Bring the database at `url` to the newest schema, and check that it has it."""
+    """Migrate the database at `url` and check its revision."""
 
     async def upgrade(database: Database) -> None:
         await schema.upgrade(database)

@@ -17,8 +17,8 @@ from sqlalchemy import make_url
 from tests.support.programs import needed
 from tests.support.server import eventually, find_free_port
 
-POOL_SIZE = 3  # connections to a database: fewer than there are clients, so that they take turns
-TRACKS_PREPARED = (1, 21)  # since this version, unless told not to
+POOL_SIZE = 3  # connections to a database, fewer than clients, so that they are shared
+TRACKS_PREPARED = (1, 21)  # the default since this version
 CONFIGURATION = """
 [databases]
 * = {postgresql}
@@ -37,7 +37,7 @@ logfile = {folder}/log
 
 @dataclass
 class PgBouncer:
-    """One that answers on `port` while it runs. `program` as root needs another user."""
+    """A PgBouncer on `port`. `program` as root needs another user."""
 
     program: str
     folder: Path
@@ -45,7 +45,7 @@ class PgBouncer:
     process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Run it, and wait until it answers."""
+        """Start PgBouncer and wait until it accepts connections."""
         command = [self.program, "-q", self.folder / "pgbouncer.ini"]
         self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL, **as_user())
         if not eventually(self.answers, within_s=10):

@@ -22,7 +22,7 @@ from tests.support.server import find_free_port
 # What survives a power failure is the database's own promise and is not what these tests look at. What
 # survives the end of its processes is: with these, everything that it has acknowledged.
 FAST = ("-c", "fsync=off", "-c", "full_page_writes=off")
-FASTER = ("-c", "synchronous_commit=off")  # for one that nobody kills
+FASTER = ("-c", "synchronous_commit=off")  # for a server that is not killed
 INITDB = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 
 
@@ -68,7 +68,7 @@ class Programs(NamedTuple):
 
 @contextmanager
 def installed() -> Iterator[Programs]:
-    """The programs, run as nobody where this is root. In the end the folder is removed."""
+    """The PostgreSQL programs, run as another user if this is root. The folder is removed at the end."""
     binaries = find_binaries()
     if binaries is None:
         raise RuntimeError("no PostgreSQL: set TEST_DATABASE_URL, or install one")
@@ -86,7 +86,7 @@ def installed() -> Iterator[Programs]:
 
 @contextmanager
 def run_postgresql(postgresql: "PostgreSQL") -> Iterator["PostgreSQL"]:
-    """The same, from its start to its end, whatever a test does to it meanwhile."""
+    """Start a PostgreSQL and stop it at the end of the block."""
     try:
         postgresql.start()
         yield postgresql
@@ -95,7 +95,7 @@ def run_postgresql(postgresql: "PostgreSQL") -> Iterator["PostgreSQL"]:
 
 
 class PostgreSQL:
-    """A PostgreSQL on `data`, which `initdb` or `pg_basebackup` made, and what can happen to it."""
+    """A PostgreSQL on `data`, created by `initdb` or `pg_basebackup`, and its faults."""
 
     def __init__(self, programs: Programs, data: Path, port: int, *options: str) -> None:
         self.port = port
@@ -108,7 +108,7 @@ class PostgreSQL:
         self._frozen: list[int] = []
 
     def start(self) -> None:
-        """Run, until it answers."""
+        """Start PostgreSQL and wait until it accepts connections."""
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(self._command, stdout=log, stderr=log, **self._as_user)
         _wait_for(self.url, self._log)
@@ -128,7 +128,7 @@ class PostgreSQL:
 
     @contextmanager
     def frozen(self) -> Iterator[None]:
-        """Not a process of it moves: connections stay open, new ones are taken by the kernel alone."""
+        """Stop all its processes (SIGSTOP). Connections stay open, and the kernel accepts new ones."""
         try:
             self.freeze()
             yield

@@ -11,7 +11,7 @@ import redis
 from tests.support import programs
 from tests.support.server import eventually, find_free_port
 
-PASSWORD = "canary-of-the-counts"  # stands in the URL; no log may repeat it
+PASSWORD = "canary-of-the-counts"  # in the URL; no log may contain it
 
 
 class Redis:
@@ -26,7 +26,7 @@ class Redis:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        """Start it, empty, and wait until it answers. Raises RuntimeError with its log when it does not."""
+        """Start an empty Redis and wait until it responds. Raise RuntimeError with its log otherwise."""
         address = ["--bind", "127.0.0.1", "--port", str(self.port), "--requirepass", PASSWORD]
         nothing_kept = ["--save", "", "--appendonly", "no"]
         with self._log_file.open("wb") as log:
@@ -43,7 +43,7 @@ class Redis:
             self._process = None
 
     def freeze(self) -> None:
-        """Leave its connections open, and nobody to answer on them."""
+        """Stop its process (SIGSTOP). Connections stay open."""
         self._signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
@@ -82,7 +82,7 @@ def absent(folder: Path) -> Iterator[Redis]:
 
 @contextlib.contextmanager
 def run_redis(folder: Path) -> Iterator[Redis]:
-    """A Redis that answers."""
+    """Start a Redis."""
     with absent(folder) as server:
         server.start()
         yield server

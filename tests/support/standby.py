@@ -1,4 +1,4 @@
-"""A PostgreSQL and a synchronous standby of it, which can take over."""
+"""A PostgreSQL with a synchronous standby that can be promoted."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ class Pair:
 
     @property
     def url(self) -> str:
-        """Whichever of the two takes writes, as SQLAlchemy spells it."""
+        """The URL of both servers in SQLAlchemy's spelling; the primary gets the writes."""
         first, second = self._hosts()
         return f"postgresql://postgres@/postgres?host={first}&host={second}&target_session_attrs=read-write"
 
@@ -32,7 +32,7 @@ class Pair:
         return f"postgresql://postgres@{','.join(self._hosts())}/postgres?target_session_attrs=read-write"
 
     def promote(self) -> None:
-        """From now on the standby takes writes."""
+        """Promote the standby to primary."""
         _run(self.standby, "SELECT pg_promote()")
 
     def make_primary_read_only(self) -> None:
@@ -63,7 +63,7 @@ def standing_by(programs: Programs) -> Iterator[Pair]:
 
 
 def has_programs() -> bool:
-    """Whether what makes a standby is installed."""
+    """Return whether the programs for a standby are installed."""
     binaries = find_binaries()
     return binaries is not None and (binaries / "pg_basebackup").exists()
 

@@ -1,4 +1,4 @@
-"""What every signed-in user can do, and what no other user can."""
+"""The operations that every user can do on own tasks and no other user can."""
 
 from tests.support.users import User
 

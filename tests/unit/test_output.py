@@ -1,4 +1,4 @@
-"""The thread that writes the log, on a pipe that nobody reads yet, or no more."""
+"""The thread that writes the log, on a pipe that is not read."""
 
 import os
 import select
@@ -12,7 +12,7 @@ from tests.support.server import eventually
 
 LINE_BYTES = 1000
 FITS = MAX_QUEUED_BYTES // LINE_BYTES
-PIPE_LINES = 100  # more than a pipe holds
+PIPE_LINES = 100  # more than a pipe buffers
 LINES = 10 * PIPE_LINES
 
 
