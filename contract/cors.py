@@ -1,6 +1,6 @@
 """Cross-origin requests (Fetch, CORS protocol), by the rules of Starlette's middleware."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from starlette.applications import Starlette
@@ -24,13 +24,15 @@ class Cors:
     """The cross-origin rules for `origins`. The headers that they name are those of the contract."""
 
     def __init__(self, origins: Sequence[str], document: Mapping[str, Any]) -> None:
+        components = document["components"]
+        parameters = {found["name"] for found in components["parameters"].values() if found["in"] == "header"}
         self._rules = CORSMiddleware(
             Starlette(),
             allow_origins=origins,
             allow_credentials=True,
             allow_methods=_METHODS,
-            allow_headers=sorted(_REQUEST_HEADERS | _find_parameter_headers(document)),
-            expose_headers=sorted(set(_find_response_headers(document)) - _HIDDEN_HEADERS),
+            allow_headers=sorted(_REQUEST_HEADERS | parameters),
+            expose_headers=sorted(components["headers"].keys() - _HIDDEN_HEADERS),
         )
         # Once, because Starlette would parse the headers of every response.
         self._without_origin = _to_raw({"Vary": "Origin"})
@@ -60,20 +62,6 @@ def is_preflight(request: Request) -> bool:
         and b"origin" in request.headers
         and b"access-control-request-method" in request.headers
     )
-
-
-def _find_parameter_headers(document: Mapping[str, Any]) -> set[str]:
-    parameters = document["components"]["parameters"].values()
-    return {parameter["name"] for parameter in parameters if parameter["in"] == "header"}
-
-
-def _find_response_headers(node: Any) -> Iterator[str]:
-    """Yield the names of all headers that a response of the contract may have."""
-    if isinstance(node, Mapping):
-        for name, value in node.items():
-            if name == "headers":
-                yield from value
-            yield from _find_response_headers(value)
 
 
 def _to_raw(headers: Mapping[str, str]) -> RawHeaders:

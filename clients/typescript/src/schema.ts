@@ -826,6 +826,16 @@ export interface components {
          * @example "7"
          */
         ETag: string;
+        /**
+         * @description The next page as a relative URL, `<...>; rel="next"` (RFC 8288). Absent on the last page.
+         * @example </api/ada/tasks?limit=2&cursor=WzE3OTUyNTE2MDAwMDAwMDAsNDFd>; rel="next"
+         */
+        Link: string;
+        /**
+         * @description The path of the new task.
+         * @example /api/ada/tasks/42
+         */
+        Location: string;
         /** @description The response belongs to one user. Shared caches do not store it. */
         "Cache-Control": "private, no-cache" | "no-store";
         /**
@@ -985,11 +995,7 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
-                    /**
-                     * @description The next page as a relative URL, `<...>; rel="next"` (RFC 8288). Absent on the last page.
-                     * @example </api/ada/tasks?limit=2&cursor=WzE3OTUyNTE2MDAwMDAwMDAsNDFd>; rel="next"
-                     */
-                    Link?: string;
+                    Link: components["headers"]["Link"];
                     [name: string]: unknown;
                 };
                 content: {
@@ -1032,11 +1038,7 @@ export interface operations {
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
                     ETag: components["headers"]["ETag"];
-                    /**
-                     * @description The path of the new task.
-                     * @example /api/ada/tasks/42
-                     */
-                    Location: string;
+                    Location: components["headers"]["Location"];
                     [name: string]: unknown;
                 };
                 content: {
