@@ -16,6 +16,10 @@ from contract.problems import Unavailable
 _TRANSIENT_CLASSES = ("08", "53", "57")
 _TRANSIENT = frozenset({"40001", "40P01", "25006", "25P03"})
 _MISSING = frozenset({"42P01", "42703"})  # undefined_table, undefined_column
+# Citus reports a dead machine inside a transaction as XX000, an internal error.
+_DEAD_CITUS_NODE = re.compile(
+    "could not commit transaction for shard|failure on connection marked as essential"
+)
 # https://www.sqlite.org/rescode.html; the file is unusable, but may be replaced.
 _SQLITE_FILE = frozenset(
     {
@@ -122,6 +126,8 @@ def _is_transient(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
         is_full = _sqlite_code(error) == sqlite3.SQLITE_FULL
         return is_full or is_busy(error) or is_file_unusable(error)
+    if isinstance(error, psycopg.errors.InternalError_):
+        return bool(_DEAD_CITUS_NODE.search(str(error)))
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:
         return error.sqlstate[:2] in _TRANSIENT_CLASSES or error.sqlstate in _TRANSIENT
     return isinstance(error, psycopg.OperationalError)  # refused, lost or timed out

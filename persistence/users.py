@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from sqlalchemy import bindparam, delete, insert, or_, select, text
 
-from contract.problems import EmailTaken, UnknownUser
+from contract.problems import EmailTaken, Unavailable, UnknownUser
 from persistence.database import Database
 from persistence.errors import ConstraintViolated, OwnerMissing
 from persistence.tables import UserRow, users
@@ -72,7 +72,8 @@ async def run_for_owner(
     """Run `run`. If the row of `owner` is missing, insert it and run `run` again.
 
     A row is inserted only for users of an outside issuer (`may_insert`), which makes only the first write
-    slower. Raise UnknownUser if no row may be inserted.
+    slower. Raise UnknownUser if no row may be inserted, and Unavailable if the row is missing again: it was
+    removed at this moment, or a machine of Citus has not committed it yet.
     """
     try:
         return await run()
@@ -82,7 +83,10 @@ async def run_for_owner(
             raise UnknownUser from None
     with suppress(ConstraintViolated):
         await db.execute(_PROVISION, {"id": owner, "now": now})
-    return await run()
+    try:
+        return await run()
+    except OwnerMissing:
+        raise Unavailable("The user is being created or removed. Try again in a moment.") from None
 
 
 async def is_own_table(db: Database) -> bool:

@@ -9,9 +9,9 @@ import pytest
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, Select, func, insert, inspect, select, text
 
-from contract.problems import KeyReused
-from persistence import removals, schema, tables, task_pages, tasks, users
-from persistence.database import Database
+from contract.problems import KeyReused, Unavailable
+from persistence import idempotency, removals, schema, tables, task_pages, tasks, users
+from persistence.database import Database, Transaction
 from persistence.idempotency import StoredResponse
 from persistence.tables import TaskRow, metadata
 from persistence.tables import tasks as task_table
@@ -194,6 +194,22 @@ def test_removal_of_one_users_tasks_and_keys_keeps_those_of_another(url: str):
             await create(database, "bob", title="another", key="one")
 
     run_on(url, remove)
+
+
+def test_user_who_is_removed_during_their_first_write_is_unavailable(url: str):
+    async def write_and_remove(database: Database) -> None:
+        async def run() -> None:
+            await users.remove(database, "zoe")
+            await idempotency.run_once(database, "zoe", render, key="one", body="x", now=NOON)
+
+        async def render(_: Transaction) -> StoredResponse:
+            return StoredResponse(b"", {})
+
+        with pytest.raises(Unavailable) as raised:
+            await users.run_for_owner(database, "zoe", run, may_insert=True, now=NOON)
+        assert raised.value.headers["Retry-After"] == "2"
+
+    run_on(url, write_and_remove)
 
 
 def test_rows_have_the_columns_of_their_tables():

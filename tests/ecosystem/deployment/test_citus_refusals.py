@@ -2,9 +2,11 @@
 
 from datetime import UTC, datetime
 
+import psycopg
 import pytest
+from sqlalchemy import text
 
-from contract.problems import EmailTaken
+from contract.problems import EmailTaken, Unavailable
 from persistence import schema, tasks, users
 from persistence.database import Database
 from persistence.idempotency import StoredResponse
@@ -53,6 +55,25 @@ def test_first_task_of_an_outside_user_creates_their_row(citus_like: str):
         return await tasks.create(db, "ada", fields, key=None, render=render, may_insert_owner=True, now=NOON)
 
     assert run_on(citus_like, first_task).content == b"Buy milk"
+
+
+@pytest.mark.parametrize(
+    ("message", "expected"),
+    [
+        ("could not commit transaction for shard 102008 on at least one active node", Unavailable),
+        ("failure on connection marked as essential: worker-1:5432", Unavailable),
+        ("another internal error", psycopg.errors.InternalError_),
+    ],
+)
+def test_dead_machine_inside_a_transaction_is_unavailable(
+    citus_like: str, message: str, expected: type[Exception]
+):
+    async def fail(db: Database) -> None:
+        raising = f"DO $$ BEGIN RAISE '{message}' USING ERRCODE = 'XX000'; END $$"
+        await db.transaction(lambda transaction: transaction.fetch_one(text(raising), {}))
+
+    with pytest.raises(expected):
+        run_on(citus_like, fail)
 
 
 def test_second_account_with_an_email_is_rejected(citus_like: str):
