@@ -7,6 +7,6 @@ from security.tokens import Verifier
 
 
 async def verify(token: str, request: Request) -> dict[str, Any]:
-    """Return the claims of `token`; `sub` is the user. Raise InvalidToken, and Unavailable without keys."""
+    """Return the user of `token` as `sub`. Raise InvalidToken, and Unavailable without keys."""
     verifier = cast(Verifier, request.scope["state"]["verifier"])
-    return await verifier.verify(token)
+    return {"sub": await verifier.verify(token)}

@@ -1,5 +1,6 @@
 """The built-in issuer. It signs tokens with a key that all workers and machines share."""
 
+import asyncio
 import json
 import secrets
 from collections.abc import Callable
@@ -26,6 +27,7 @@ class Issuer:
         self._clock = clock
         self._jwks: list[dict[str, Any]] = []  # private, newest first
         self._loaded_at: datetime | None = None
+        self._loading: asyncio.Task[None] | None = None
 
     async def sign_token(self, user_id: str) -> str:
         """Return a token of `user_id`, valid for LIFETIME."""
@@ -54,6 +56,14 @@ class Issuer:
         return self._jwks
 
     async def _load(self) -> None:
+        """Read the keys. All waiting requests share one read, which is not cancelled with one of them."""
+        if self._loading is None or self._loading.done():
+            self._loading = asyncio.create_task(self._read())
+        loading = self._loading
+        await asyncio.wait({loading})
+        loading.result()
+
+    async def _read(self) -> None:
         """Read the keys, and create the first one if there is none."""
         rows = await signing_keys.list_newest_first(self._database)
         if not rows:

@@ -16,7 +16,8 @@ from security import jwk
 
 log = logging.getLogger("todo.keys")
 
-REFRESH_S = 300  # a revoked key is accepted for this long
+REFRESH_S = 150  # then a request refreshes the keys in the background
+MAX_UNCHECKED_S = 300  # then a request waits for the refresh, so that a revoked key is accepted no longer
 MAX_AGE_S = 24 * 3600  # how long cached keys are used while the issuer is unreachable
 RETRY_S, MAX_RETRY_S = 2, 30  # between two fetches, regardless of the number of unknown keys
 FETCH_TIMEOUT_S = 3
@@ -51,7 +52,7 @@ class KeySet:
         self._clock = clock
         self._tls = httpx.create_ssl_context()  # once, because it reads every root certificate
         self._keys: dict[str, jwt.PyJWK] = {}
-        self._fetched_at = self._next_fetch_at = -math.inf
+        self._fetched_at = self._tried_at = self._next_fetch_at = -math.inf
         self._failures = 0  # since the last fetch that succeeded
         self._fetching: asyncio.Task[None] | None = None
 
@@ -59,7 +60,7 @@ class KeySet:
         """Return the key named `kid`, None if the issuer has no such key.
 
         A cached key is returned at once and refreshed in the background. Wait for a fetch only if the key is
-        unknown or the cache is old. Raise Unavailable if the issuer is unreachable.
+        unknown, or no fetch was tried for MAX_UNCHECKED_S. Raise Unavailable if the issuer is unreachable.
         """
         if kid is None:
             return None
@@ -68,9 +69,9 @@ class KeySet:
             self._keys = {}
         if kid in self._keys and age_s <= REFRESH_S:
             return self._keys[kid]
+        is_unchecked = self._clock() - self._tried_at > MAX_UNCHECKED_S
         fetching = self._start_fetch()
-        is_outdated = age_s > 2 * REFRESH_S and not self._failures
-        if fetching and (is_outdated or kid not in self._keys):
+        if fetching and (is_unchecked or kid not in self._keys):
             # This does not cancel the fetch with the request, because other requests wait for it.
             await asyncio.wait({fetching})
         if kid not in self._keys and self._failures:
@@ -87,7 +88,7 @@ class KeySet:
 
     async def _refresh(self) -> None:
         """Fetch the keys at the URL. Keep the cached keys if that fails."""
-        started_at = self._clock()
+        started_at = self._tried_at = self._clock()
         try:
             self._keys = await self.fetch()
         except Exception as error:  # no error of the network, TLS or the document may fail requests

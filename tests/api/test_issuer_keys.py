@@ -1,6 +1,7 @@
 """The keys of the built-in issuer, in process on a real database."""
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,9 +49,9 @@ class CountedDatabase(Database):
 
 
 @asynccontextmanager
-async def open_database(file: Path) -> AsyncIterator[CountedDatabase]:
-    """Open the database in `file` with the newest schema."""
-    database = CountedDatabase(f"sqlite:///{file}")
+async def open_database(url: str) -> AsyncIterator[CountedDatabase]:
+    """Open the database at `url` with the newest schema."""
+    database = CountedDatabase(url)
     await schema.upgrade(database)
     yield database
     await database.close()
@@ -62,8 +63,8 @@ def anyio_backend() -> str:
 
 
 @pytest.fixture
-async def database(tmp_path: Path) -> AsyncIterator[CountedDatabase]:
-    async with open_database(tmp_path / "todo.db") as database:
+async def counted(tmp_path: Path) -> AsyncIterator[CountedDatabase]:
+    async with open_database(f"sqlite:///{tmp_path}/todo.db") as database:
         yield database
 
 
@@ -76,31 +77,47 @@ def kid_of(token: str) -> str:
     return str(jwt.get_unverified_header(token)["kid"])
 
 
-async def test_unknown_kids_read_the_keys_at_most_once_in_2_seconds(database: CountedDatabase, clock: Clock):
-    issuer = Issuer(database, ORIGIN, clock)
+async def test_unknown_kids_read_the_keys_at_most_once_in_2_seconds(counted: CountedDatabase, clock: Clock):
+    issuer = Issuer(counted, ORIGIN, clock)
     await issuer.sign_token("ada")
-    before = database.statement_count
+    before = counted.statement_count
     for number in range(1000):
         assert await issuer.find_key(f"unknown-{number}") is None
         clock.advance(0.01)
-    assert 4 <= database.statement_count - before <= 5
+    assert 4 <= counted.statement_count - before <= 5
 
 
-async def test_known_kid_reads_nothing(database: CountedDatabase, clock: Clock):
-    issuer = Issuer(database, ORIGIN, clock)
+def test_concurrent_unknown_kids_read_the_keys_once(new_database: Callable[[], str], clock: Clock):
+    url = new_database()
+
+    async def find_unknown_keys() -> int:
+        async with open_database(url) as database:
+            issuer = Issuer(database, ORIGIN, clock)
+            await issuer.sign_token("ada")
+            clock.advance(3)
+            before = database.statement_count
+            found = await asyncio.gather(*(issuer.find_key(f"unknown-{number}") for number in range(200)))
+            assert found == [None] * 200
+            return database.statement_count - before
+
+    assert asyncio.run(find_unknown_keys()) == 1
+
+
+async def test_known_kid_reads_nothing(counted: CountedDatabase, clock: Clock):
+    issuer = Issuer(counted, ORIGIN, clock)
     kid = kid_of(await issuer.sign_token("ada"))
-    before = database.statement_count
+    before = counted.statement_count
     for _ in range(100):
         assert await issuer.find_key(kid)
         clock.advance(3600)
-    assert database.statement_count == before
+    assert counted.statement_count == before
 
 
-async def test_key_of_another_server_is_found_after_2_seconds(database: CountedDatabase, clock: Clock):
-    issuer = Issuer(database, ORIGIN, clock)
+async def test_key_of_another_server_is_found_after_2_seconds(counted: CountedDatabase, clock: Clock):
+    issuer = Issuer(counted, ORIGIN, clock)
     old = kid_of(await issuer.sign_token("ada"))
     kid, private_jwk = _create_key()
-    await signing_keys.add(database, 2, kid=kid, private_jwk=private_jwk, now=clock.now)
+    await signing_keys.add(counted, 2, kid=kid, private_jwk=private_jwk, now=clock.now)
     clock.advance(1)
     assert await issuer.find_key(kid) is None
     clock.advance(1.1)
@@ -110,9 +127,9 @@ async def test_key_of_another_server_is_found_after_2_seconds(database: CountedD
 
 
 async def test_key_outlives_the_server_and_an_upgrade(tmp_path: Path, clock: Clock):
-    async with open_database(tmp_path / "todo.db") as database:
+    async with open_database(f"sqlite:///{tmp_path}/todo.db") as database:
         token = await Issuer(database, ORIGIN, clock).sign_token("ada")
-    async with open_database(tmp_path / "todo.db") as database:
+    async with open_database(f"sqlite:///{tmp_path}/todo.db") as database:
         key = await Issuer(database, ORIGIN, clock).find_key(kid_of(token))
     assert key is not None
     claims = jwt.decode(token, key, algorithms=["EdDSA"], issuer=ORIGIN, audience=ORIGIN)

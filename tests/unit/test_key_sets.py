@@ -60,7 +60,7 @@ def parse(*entries: Any) -> dict[str, jwt.PyJWK]:
     return jwk.parse_key_set(as_json({"keys": entries}))
 
 
-def verify(keys: dict[str, jwt.PyJWK], token: str) -> dict[str, Any]:
+def verify(keys: dict[str, jwt.PyJWK], token: str) -> str:
     async def find(kid: str | None) -> jwt.PyJWK | None:
         return keys.get(kid or "")
 
@@ -70,7 +70,7 @@ def verify(keys: dict[str, jwt.PyJWK], token: str) -> dict[str, Any]:
 def test_usable_keys_among_garbage_verify_tokens():
     keys = parse(*GARBAGE, *map(public_jwk, ALGORITHMS), *GARBAGE)
     assert keys.keys() == {*ALGORITHMS}
-    assert [verify(keys, minted(kid))["sub"] for kid in ALGORITHMS] == ["ada"] * 4
+    assert [verify(keys, minted(kid)) for kid in ALGORITHMS] == ["ada"] * 4
 
 
 def test_algorithm_of_a_key_may_be_left_out():

@@ -158,17 +158,37 @@ async def test_known_key_is_refreshed_in_the_background(keys: KeySet, publisher:
     await keys.find(OLD)
     publisher.publish(public_jwk(NEW))
     with publisher.hanging():
-        assert await find_at(keys, clock, 301, OLD)
+        assert await find_at(keys, clock, 151, OLD)
         assert is_fetching(keys), "the request waited for the fetch"
     await finish_fetch(keys)
     assert await keys.find(OLD) is None
 
 
-async def test_key_is_not_refreshed_within_300_seconds(keys: KeySet, publisher: KeySetServer, clock: Clock):
+async def test_key_is_not_refreshed_within_150_seconds(keys: KeySet, publisher: KeySetServer, clock: Clock):
     await keys.find(OLD)
-    assert await find_at(keys, clock, 300, OLD)
+    assert await find_at(keys, clock, 150, OLD)
     assert not is_fetching(keys)
     assert publisher.request_count == 1
+
+
+async def test_withdrawn_key_is_unknown_after_5_minutes_without_requests(
+    keys: KeySet, publisher: KeySetServer, clock: Clock
+):
+    await keys.find(OLD)
+    publisher.publish(public_jwk(NEW))
+    assert await find_at(keys, clock, 301, OLD) is None
+
+
+async def test_withdrawn_key_is_unknown_5_minutes_after_a_failed_fetch(
+    keys: KeySet, publisher: KeySetServer, clock: Clock
+):
+    await keys.find(OLD)
+    publisher.status = 500
+    assert await find_at(keys, clock, 200, OLD)
+    await finish_fetch(keys)
+    publisher.status = 200
+    publisher.publish(public_jwk(NEW))
+    assert await find_at(keys, clock, 501, OLD) is None
 
 
 @pytest.mark.parametrize("published", [[], [NEW]], ids=["no key", "another key"])

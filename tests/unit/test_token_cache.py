@@ -1,7 +1,9 @@
 """The cache of verified tokens: bounded, and never used past the token's expiry or its key's withdrawal."""
 
 import asyncio
+import gc
 import time
+import tracemalloc
 from typing import Any
 
 import jwt
@@ -65,7 +67,7 @@ def decoded(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def verify(verifier: Verifier, token: str) -> dict[str, Any]:
+def verify(verifier: Verifier, token: str) -> str:
     return asyncio.run(verifier.verify(token))
 
 
@@ -80,7 +82,7 @@ def test_token_is_verified_once_in_30_seconds(verifier: Verifier, clock: Clock, 
 
 def test_cached_tokens_belong_to_their_users(verifier: Verifier):
     for sub in ("ada", "bob", "ada", "bob"):
-        assert verify(verifier, minted("EdDSA", sub=sub))["sub"] == sub
+        assert verify(verifier, minted("EdDSA", sub=sub)) == sub
 
 
 def test_cached_token_is_rejected_after_its_expiry(verifier: Verifier, clock: Clock):
@@ -136,3 +138,15 @@ def test_cache_drops_the_oldest_token_when_it_is_full(
         verify(verifier, token)
     assert decoded == [first, second, third, first]
     assert len(verifier._cache) == 2
+
+
+def test_cached_token_takes_at_most_a_kilobyte(verifier: Verifier):
+    verify(verifier, minted("EdDSA"))
+    tracemalloc.start()
+    for number in range(50):
+        verify(verifier, minted("EdDSA", sub="a" * 128, number=number, avatar="x" * 11_000))
+    gc.collect()
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert len(verifier._cache) == 51
+    assert size < 50 * 1024

@@ -265,6 +265,8 @@ ACCEPTED: dict[str, Case] = {
     "no typ": lambda issuer: issuer.token(),
     "typ JWT": lambda issuer: issuer.with_header(typ="JWT"),
     "typ at+jwt": lambda issuer: issuer.with_header(typ="at+jwt"),
+    "typ jwt": lambda issuer: issuer.with_header(typ="jwt"),
+    "typ AT+JWT": lambda issuer: issuer.with_header(typ="AT+JWT"),
     "unknown header members": lambda issuer: issuer.with_header(nonce="x", **{"urn:x": [{"y": 1}]}),
     "the header's members in reverse order": lambda issuer: issuer.sign(
         dict(reversed(issuer.header().items())), issuer.claims()
