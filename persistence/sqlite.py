@@ -67,8 +67,8 @@ class SQLite:
                 result = await work(run)
                 await self._run_on_thread(self._execute, "COMMIT")
             except BaseException:
-                with suppress(sqlite3.Error):  # the transaction may not be open
-                    await self._run_on_thread(self._execute, "ROLLBACK")
+                # A second cancellation ends the wait but not the rollback, which the thread runs next.
+                await asyncio.shield(self._run_on_thread(self._roll_back))
                 raise
         return result
 
@@ -96,6 +96,10 @@ class SQLite:
     def _execute(self, sql: str) -> None:
         with self._open_writer() as writer:
             writer.execute(sql)
+
+    def _roll_back(self) -> None:
+        with suppress(sqlite3.Error):  # the transaction may not be open
+            self._execute("ROLLBACK")
 
     @contextmanager
     def _open_writer(self) -> Iterator[sqlite3.Connection]:
