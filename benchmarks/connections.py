@@ -16,7 +16,7 @@ import httpx
 
 from benchmarks import data, load
 from benchmarks.load import Client, Outcome
-from benchmarks.measure import TICKS_A_SECOND, Bench, Cell, CommandError, cpu_s, table
+from benchmarks.measure import TICKS_A_SECOND, Bench, Cell, UnexpectedResponse, cpu_s, table
 from benchmarks.systems import OURS, serving
 from tests.support.postgresql import started
 from tests.support.server import Server, find_free_port
@@ -138,7 +138,7 @@ def _own_task(server: Server) -> list[bytes]:
 
 def _latencies(outcome: Outcome, quiet: Outcome) -> list[float]:
     if outcome.failed:
-        raise CommandError(f"GETs by status: {outcome.statuses}")
+        raise UnexpectedResponse(f"GETs by status: {outcome.statuses}")
     p50, p95 = outcome.percentile_ms(50), outcome.percentile_ms(95)
     return [outcome.answered / outcome.seconds, p50, p95, p95 / quiet.percentile_ms(95)]
 

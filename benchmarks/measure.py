@@ -17,7 +17,7 @@ WARM_UP_S = 0.5  # connections, prepared statements, imports on first use
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
 
 
-class CommandError(Exception):
+class UnexpectedResponse(Exception):
     """A response is not 2xx, so the systems cannot be compared."""
 
 
@@ -84,13 +84,13 @@ class Bench:
         return {cell: Figures.median(figures) for cell, figures in measured.items()}
 
     def measure(self, cell: Cell, requests: Sequence[bytes], seconds: float) -> Figures:
-        """Raise CommandError if a response is not 2xx."""
+        """Raise UnexpectedResponse if a response is not 2xx."""
         process = self._servers[cell.system].process
         port = int(self._servers[cell.system].settings["PORT"])
         before = cpu_s(process.pid)
         outcome = self._client.drive(port, requests, connections=cell.connections, seconds=seconds)
         if outcome.failed:
-            raise CommandError(f"{cell}: of {outcome.answered} answers, by status, {outcome.failed}")
+            raise UnexpectedResponse(f"{cell}: of {outcome.answered} answers, by status, {outcome.failed}")
         return Figures.of(outcome, cpu_s(process.pid) - before)
 
 

@@ -16,6 +16,7 @@ from contract import strict_json
 from contract.problems import InvalidRequest, InvalidToken
 from contract.validation import load_contract
 
+MAX_HEADER_LENGTH = 1024  # in base64url; issuers send less than 200
 MAX_TOKEN_BYTES = 16 * 1024  # Better Auth puts the whole row of the user into the token
 MAX_LIFETIME_S = 366 * 24 * 3600  # rejects an exp in milliseconds
 LEEWAY_S = 30
@@ -124,7 +125,7 @@ class Verifier:
 def _parse(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     """Return header, payload and signature without verification."""
     segments = token.split(".")
-    if len(token) > MAX_TOKEN_BYTES or len(segments) != 3:
+    if len(token) > MAX_TOKEN_BYTES or len(segments) != 3 or len(segments[0]) > MAX_HEADER_LENGTH:
         raise InvalidToken
     header, payload, signature = (_decode_segment(segment) for segment in segments)
     try:

@@ -14,9 +14,9 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import compare, in_process, load
+from benchmarks import compare, hostile, in_process, load
 from benchmarks.data import request
-from benchmarks.measure import Bench, Cell, CommandError
+from benchmarks.measure import Bench, Cell, UnexpectedResponse
 from benchmarks.systems import OURS, OURS_ON_SQLITE, PEERS
 from tests.support.postgresql import find_binaries
 
@@ -38,6 +38,12 @@ def test_cost_of_the_contract_is_measured(
     monkeypatch.setattr(in_process, "REQUESTS", 3)
     asyncio.run(in_process.main())
     assert capsys.readouterr().out.count(" µs ") == 3
+
+
+def test_cost_of_hostile_requests_is_measured(capsys: pytest.CaptureFixture[str]):
+    hostile.main(["--requests=5"])
+    kinds = [*hostile.BODIES, *hostile.KEYS, *hostile.CURSORS, *hostile.HEADERS, *hostile.TOKENS]
+    assert capsys.readouterr().out.count("\n| ") == len(kinds) + 2 * 5
 
 
 class Broken(BaseHTTPRequestHandler):
@@ -63,5 +69,5 @@ def broken() -> Iterator[Any]:
 
 
 def test_response_that_is_not_2xx_fails_the_run(broken: Any) -> None:
-    with load.client() as client, pytest.raises(CommandError, match="503"):
+    with load.client() as client, pytest.raises(UnexpectedResponse, match="503"):
         Bench(client, {"broken": broken}).measure(Cell("broken", "get", 1), [request("GET", "/")], 0.1)

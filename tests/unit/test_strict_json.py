@@ -1,5 +1,6 @@
 """Strict JSON: one meaning for every parser (RFC 8259, RFC 7493), or an error."""
 
+import json
 import time
 from datetime import UTC, datetime
 from typing import Any
@@ -43,11 +44,17 @@ NOT_STRICT = {
     "NaN": b'{"title": "Buy milk", "priority": NaN}',
     "infinity": b'{"title": "Buy milk", "priority": -Infinity}',
     "a number beyond a double": b'{"title": "Buy milk", "priority": 1e400}',
+    "a number beyond a double, in capitals": b"[1.5E+0309]",
+    "a number beyond a double after others": b"[" + b"1e308, " * 100 + b"-2e308]",
     "integer of 40 digits": b"1" * 40,
     "integer of 5000 digits": b'{"title": "Buy milk", "priority": ' + b"9" * 5000 + b"}",
     "fraction of 5000 digits": b'{"title": "Buy milk", "priority": 0.' + b"9" * 5000 + b"}",
     "exponent of 5000 digits": b'{"title": "Buy milk", "priority": 1e' + b"9" * 5000 + b"}",
     "arrays 33 deep": b"[" * 33 + b"]" * 33,
+    "arrays and objects 33 deep": b'[{"a":' * 16 + b"[0]" + b"}]" * 16,
+    "1001 arrays": b"[" + b"[]," * 999 + b"[]]",
+    "1001 objects": b"[" + b"{}," * 999 + b"{}]",
+    "brackets that do not match": b"[" + b"[]," * 40 + b"[}]",
     "arrays 30,000 deep": b"[" * 30_000 + b"]" * 30_000,
     "arrays 30,000 deep, not closed": b"[" * 30_000,
     "objects 10,000 deep": b'{"a":' * 10_000,
@@ -63,7 +70,8 @@ STRICT = {
     "digits in a string": (b'\n\t["' + b"9" * 200 + b'"]\r\n', ["9" * 200]),
     "numbers": (b'[1.5e3, -0, 1e1, {"a": null}, true]', [1500.0, 0, 10.0, {"a": None}, True]),
     "integer of 39 digits": (b"1" * 39, int("1" * 39)),
-    "arrays side by side": (b"[" + b"[]," * 100 + b"[]]", [[]] * 101),
+    "1000 arrays": (b"[" + b"[]," * 998 + b"[]]", [[]] * 999),
+    "large exponents": (b'["1e999", 1e308, 1E+0300, 0e999, 1e-999]', ["1e999", 1e308, 1e300, 0.0, 0.0]),
     "white space around": (b" " * 60_000 + b"1", 1),
     "the same name in two objects": (b'{"a": 1, "b": {"a": 2}}', {"a": 1, "b": {"a": 2}}),
 }
@@ -81,8 +89,9 @@ def test_unusual_but_strict_json_is_read(raw: bytes, value: Any):
     assert strict_json.loads(raw) == value
 
 
-def test_32_levels_of_nesting_are_read():
-    assert strict_json.loads(b"[" * 32 + b"]" * 32)
+@pytest.mark.parametrize("raw", [b"[" * 32 + b"]" * 32, b'[{"a":' * 16 + b"0" + b"}]" * 16], ids=["[", "[{"])
+def test_32_levels_of_nesting_are_read(raw: bytes):
+    assert strict_json.loads(raw) == json.loads(raw)
 
 
 @pytest.mark.parametrize(

@@ -168,6 +168,7 @@ HEADER: dict[str, Case] = {
         issuer.header(zip="DEF"), zlib.compress(as_json(issuer.claims()))[2:-4]
     ),
     "jwk": lambda issuer: issuer.with_header(jwk=impostor_jwk(issuer)),
+    "a header longer than 1 KiB": lambda issuer: issuer.with_header(nonce="x" * 800),
     "the claims in the header alone": lambda issuer: issuer.sign(issuer.header(**issuer.claims()), {}),
 }
 
