@@ -6,7 +6,7 @@ from typing import Any
 from contract.operation import Response
 from contract.problems import OutsideIssuer
 from handlers import representations
-from handlers.context import count_request, get_database, get_issuer, get_services, now
+from handlers.context import count_request, get_database, get_issuer, get_network, get_services, now
 from persistence import users
 from security import accounts
 from security.issuer import LIFETIME, Issuer
@@ -16,7 +16,12 @@ async def signup(body: dict[str, Any]) -> Response:
     """Create an account."""
     await _get_issuer_with_accounts()
     row = await accounts.create(
-        get_database(), get_services().passwords, email=body["email"], password=body["password"], now=now()
+        get_database(),
+        get_services().passwords,
+        email=body["email"],
+        password=body["password"],
+        now=now(),
+        network=get_network(),
     )
     return representations.to_account(row), 201, {}
 
@@ -30,7 +35,9 @@ async def login(body: dict[str, Any]) -> Response:
     await count_request("login", "account", hashlib.sha256(email.encode()).hexdigest())
     signer = await _get_issuer_with_accounts()
     row = await users.find_by_email(get_database(), email)
-    await get_services().passwords.check(body["password"], row.password_hash if row else None)
+    await get_services().passwords.check(
+        body["password"], row.password_hash if row else None, network=get_network()
+    )
     assert row is not None  # otherwise check() has raised
     session = {
         "access_token": await signer.sign_token(row.id),

@@ -9,6 +9,7 @@ from contract.problems import OutsideIssuer
 from contract.request import current_request
 from persistence.database import Database
 from security.issuer import Issuer
+from security.networks import get_networks
 from security.passwords import Passwords
 from security.rate_limits import RateLimits
 
@@ -45,6 +46,11 @@ def get_issuer() -> Issuer:
     if (built_in := get_services().issuer) is None:
         raise OutsideIssuer
     return built_in
+
+
+def get_network() -> str:
+    """Return the widest network of the client."""
+    return get_networks(current_request.get().scope.get("client"))[-1].name
 
 
 async def count_request(name: str, *counted: str) -> None:

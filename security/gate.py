@@ -5,7 +5,6 @@ The contract's security scheme names the hook in `x-bearerInfoFunc`, and an oper
 """
 
 from collections.abc import Awaitable, Callable
-from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Any
 
 from connexion.operations import AbstractOperation
@@ -13,6 +12,7 @@ from connexion.utils import get_function_from_name
 
 from contract.problems import Forbidden, InvalidToken, TooManyRequests, Unauthenticated
 from contract.request import Headers, Request
+from security.networks import get_networks
 from security.rate_limits import RateLimits
 
 Hook = Callable[[str, Request], Awaitable[dict[str, Any]]]
@@ -37,7 +37,7 @@ class Gate:
             raise UnsecuredOwnerError(f"{operation.method} {operation.path} has {{user_id}} but no security")
 
     async def admit(self, request: Request) -> None:
-        """Check the token, then the ownership, then the rate limit: by user, by address without a user.
+        """Check the token, then the ownership, then the rate limit: by user, by networks without a user.
 
         Raise the errors of the hook, Unauthenticated without a token, Forbidden on another user's path, and
         TooManyRequests.
@@ -48,9 +48,13 @@ class Gate:
             user = request.record.user = claims["sub"]
             if request.path_arguments.get("user_id", user) != user:
                 raise Forbidden
-        if self._rate_limits is not None and self._limit is not None:
-            key = ("user", user) if user else ("address", get_address(request.scope.get("client")))
-            await self._rate_limits.hit(self._limit, *key)
+        if self._rate_limits is None or self._limit is None:
+            return
+        if user is not None:
+            await self._rate_limits.hit(self._limit, "user", user)
+            return
+        for kind, name, allowance in get_networks(request.scope.get("client")):
+            await self._rate_limits.hit(self._limit, kind, name, times=allowance)
 
 
 def get_bearer_token(headers: Headers) -> str:
@@ -67,18 +71,6 @@ def get_bearer_token(headers: Headers) -> str:
     if scheme.lower() != b"bearer":
         raise Unauthenticated
     return str(token.strip().decode("latin-1"))
-
-
-def get_address(client: tuple[str, int] | None) -> str:
-    """Return the IPv4 address of an ASGI client, or its /64 of IPv6, which belongs to one customer."""
-    host = client[0] if client else ""
-    try:
-        found = ip_address(host.partition("%")[0])
-    except ValueError:  # a Unix socket, or a value of a trusted proxy
-        return host[:64]
-    if isinstance(found, IPv6Address):
-        found = found.ipv4_mapped or ip_network((found, 64), strict=False).network_address
-    return str(found)
 
 
 def _find_hook(operation: AbstractOperation) -> Hook | None:

@@ -2,13 +2,15 @@
 
 import asyncio
 import os
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from typing import TypeVar
 
 import bcrypt
-from prometheus_client import Counter, Gauge
+from prometheus_client import Counter as CounterMetric
+from prometheus_client import Gauge
 
 from contract.problems import CommonPassword, LongPassword, Unavailable, WrongCredentials
 
@@ -19,10 +21,11 @@ MAX_BYTES = 72  # bcrypt ignores further bytes, so that two passwords could be e
 # Half of the cores, so that many logins leave the others to the other requests.
 THREADS = max(1, (os.cpu_count() or 1) // 2)
 MAX_WAITING = 16 * THREADS  # about 4 s of waiting, then 503
+MAX_SHARE = 10 * THREADS  # of one network, so that a storm from there leaves places to others
 
 _RUNNING = Gauge("todo_bcrypt_running", "Passwords being hashed.", multiprocess_mode="livesum")
 _WAITING = Gauge("todo_bcrypt_waiting", "Passwords waiting for a thread.", multiprocess_mode="livesum")
-_REJECTIONS = Counter("todo_bcrypt_refusals", "Requests rejected because too many passwords wait.")
+_REJECTIONS = CounterMetric("todo_bcrypt_refusals", "Requests rejected because too many passwords wait.")
 
 
 class Passwords:
@@ -31,6 +34,7 @@ class Passwords:
     def __init__(self) -> None:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="bcrypt")
         self._unfinished = 0
+        self._by_network: Counter[str] = Counter()
 
     def prepare(self) -> None:
         """Create the hash that a login with an unknown email is compared with.
@@ -39,35 +43,38 @@ class Passwords:
         """
         self._no_account = self._threads.submit(_hash, os.urandom(16).hex().encode())
 
-    async def hash(self, password: str) -> str:
+    async def hash(self, password: str, *, network: str = "") -> str:
         """Return the bcrypt hash. Raise LongPassword, CommonPassword, and Unavailable if too many wait."""
         encoded = password.encode()
         if len(encoded) > MAX_BYTES:
             raise LongPassword(MAX_BYTES)
         if password.lower() in _load_common_passwords():
             raise CommonPassword
-        return (await self._run(partial(_hash, encoded))).decode()
+        return (await self._run(partial(_hash, encoded), network)).decode()
 
-    async def check(self, password: str, password_hash: str | None) -> None:
+    async def check(self, password: str, password_hash: str | None, *, network: str) -> None:
         """Raise WrongCredentials unless the password matches the hash. None never matches, in equal time."""
         encoded = password.encode()
         known = password_hash.encode() if password_hash else await asyncio.wrap_future(self._no_account)
-        is_right = await self._run(partial(bcrypt.checkpw, encoded[:MAX_BYTES], known))
+        is_right = await self._run(partial(bcrypt.checkpw, encoded[:MAX_BYTES], known), network)
         if not is_right or password_hash is None or len(encoded) > MAX_BYTES:
             raise WrongCredentials
 
-    async def _run(self, work: Callable[[], T]) -> T:
-        if self._unfinished >= MAX_WAITING + THREADS:
+    async def _run(self, work: Callable[[], T], network: str) -> T:
+        if self._unfinished >= MAX_WAITING + THREADS or self._by_network[network] >= MAX_SHARE:
             _REJECTIONS.inc()
             raise Unavailable("Too many are logging in. Try again in a moment.", retry_after_s=5)
-        self._count(+1)
+        self._count(+1, network)
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, work)
         finally:
-            self._count(-1)
+            self._count(-1, network)
 
-    def _count(self, more: int) -> None:
+    def _count(self, more: int, network: str) -> None:
         self._unfinished += more
+        self._by_network[network] += more
+        if not self._by_network[network]:
+            del self._by_network[network]
         _RUNNING.set(min(self._unfinished, THREADS))
         _WAITING.set(max(self._unfinished - THREADS, 0))
 

@@ -1,4 +1,4 @@
-"""Rate limits by address, account and user."""
+"""Rate limits by network, account and user."""
 
 import asyncio
 import logging
@@ -44,14 +44,14 @@ class Windows:
         self._next_sweep = 0.0
 
     def hit(self, rate: RateLimitItem, key: Key) -> float | None:
-        """Count one request. Return when the window ends (Unix time) if the limit is exhausted."""
-        now = time.time()
+        """Count one request. Return the seconds until the window ends if the limit is exhausted."""
+        now = time.monotonic()  # a limit must not last longer because the clock is set back
         if now >= self._next_sweep:
             self._sweep(now)
-        if self._ends.get(key, 0) <= now:
+        if self._ends.get(key, now) <= now:
             self._counts[key], self._ends[key] = 0, now + rate.get_expiry()
         self._counts[key] += 1
-        return self._ends[key] if self._counts[key] > rate.amount else None
+        return self._ends[key] - now if self._counts[key] > rate.amount else None
 
     def _sweep(self, now: float) -> None:
         self._next_sweep = now + SWEEP_INTERVAL_S
@@ -75,17 +75,19 @@ class RateLimits:
         self._is_unreachable = False
         self._next_try = 0.0
 
-    async def hit(self, name: str, *counted: str) -> None:
-        """Count one request of a user, an account or an address for the limit `name`.
+    async def hit(self, name: str, *counted: str, times: int = 1) -> None:
+        """Count one request of a user, an account or a network for `times` the limit `name`.
 
         Raise TooManyRequests.
         """
         rate = self._rates[name]
-        ends_at = await self._hit(rate, (name, *counted))
-        if ends_at is not None:
+        if times > 1:
+            rate = type(rate)(rate.amount * times, rate.multiples)
+        remaining_s = await self._hit(rate, (name, *counted))
+        if remaining_s is not None:
             _REJECTIONS.labels(name).inc()
             window_s = rate.get_expiry()
-            wait_s = math.ceil(ends_at + 0.5 - time.time())  # 0.5, because Redis rounds to whole seconds
+            wait_s = math.ceil(remaining_s + 0.5)  # 0.5, because Redis rounds to whole seconds
             wait_s = min(max(wait_s, 1), window_s)
             raise TooManyRequests(name, count=rate.amount, window_s=window_s, wait_s=wait_s)
 
@@ -106,17 +108,17 @@ class RateLimits:
     async def _hit_shared(
         self, limiter: FixedWindowRateLimiter, rate: RateLimitItem, key: Key
     ) -> float | None:
-        """Count the request in the Redis. Return when the window ends if the limit is exhausted."""
+        """Count the request in the Redis, like Windows.hit."""
         if self._is_unreachable:  # one request tries to connect, the others do not wait
             self._next_try = time.monotonic() + RETRY_S
         async with asyncio.timeout(SHARED_TIMEOUT_S):
             is_allowed = await limiter.hit(rate, *key)
-            ends_at = None if is_allowed else (await limiter.get_window_stats(rate, *key)).reset_time
+            stats = None if is_allowed else await limiter.get_window_stats(rate, *key)
         if self._is_unreachable:
             self._is_unreachable, self._next_try = False, 0.0
             _AWAY.set(0)
             log.info("the rate limits are shared again")
-        return ends_at
+        return None if stats is None else stats.reset_time - time.time()
 
     def _record_failure(self, error: Exception) -> None:
         self._next_try = time.monotonic() + RETRY_S

@@ -106,6 +106,14 @@ def account(server: Server) -> str:
     return email
 
 
+def test_networks_of_an_ipv6_customer_have_a_multiple_of_the_limit(http: httpx.Client):
+    in_56 = [send_malformed(http, f"2001:db8:aa:{number:x}::1").status_code for number in range(9)]
+    assert in_56 == [400] * 4 * LOGINS + [429]
+    in_48 = [send_malformed(http, f"2001:db8:aa:{number:x}00::1").status_code for number in range(1, 26)]
+    assert in_48 == [400] * 12 * LOGINS + [429]
+    assert send_malformed(http, "2001:db8:ab::1").status_code == 400
+
+
 @pytest.mark.parametrize("path", COUNTS)
 def test_address_is_rejected_after_so_many_requests(http: httpx.Client, path: str):
     address, name = new_address(), path.rpartition("/")[2]

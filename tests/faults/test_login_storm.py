@@ -89,12 +89,16 @@ def send(
 
 
 @contextmanager
-def storm(http: httpx.Client, logins: int, threads: int) -> Iterator[list[Future[Login]]]:
-    """So many wrong logins from one address, each to another account, by so many threads; waited for."""
+def storm(
+    http: httpx.Client, logins: int, threads: int, *, address: Callable[[int], str] = lambda _: "192.0.2.2"
+) -> Iterator[list[Future[Login]]]:
+    """Send so many wrong logins, each to another account, by so many threads, and wait for them."""
 
     def log_in(number: int) -> Login:
         began = time.monotonic()
-        answer = send(http, "login", f"nobody-{number}@example.com", "another password", address="192.0.2.2")
+        answer = send(
+            http, "login", f"nobody-{number}@example.com", "another password", address=address(number)
+        )
         retry_after = answer.headers.get("retry-after")
         duration_s = time.monotonic() - began
         return Login(answer.status_code, duration_s, int(retry_after) if retry_after else None)
@@ -167,3 +171,16 @@ def test_storm_from_one_address_is_rejected_and_others_log_in(new_database: Call
     assert {login.status for login in logins} == {401, 429}
     assert sum(login.status == 401 for login in logins) <= 10
     assert max(login.duration_s for login in logins if login.status == 429) < ANSWERED_WITHIN_S
+
+
+def test_storm_from_one_ipv6_network_leaves_places_for_others(new_database: Callable[[], str], folder: Path):
+    settings = {"DATABASE_URL": new_database(), "TRUSTED_PROXIES": "127.0.0.1", "RATE_LIMIT": "on"}
+    with run_server(folder, **settings) as server, open_client(server.url, timeout=60, limits=MANY) as http:
+        _, email = signed_in(http)
+        is_full = threading.Event()
+        with storm(http, 2 * AT_ONCE, AT_ONCE, address=lambda n: f"2001:db8:0:{n:x}::1") as under_way:
+            for login in under_way:
+                login.add_done_callback(lambda done: done.result().status in {429, 503} and is_full.set())
+            assert is_full.wait(timeout=10)
+            assert send(http, "login", email).status_code == 200
+    assert {login.result().status for login in under_way} <= {401, 429, 503}

@@ -24,7 +24,7 @@ def hasher(monkeypatch: pytest.MonkeyPatch) -> Iterator[Passwords]:
 
 async def is_right(hasher: Passwords, password: str, password_hash: str | None) -> bool:
     try:
-        await hasher.check(password, password_hash)
+        await hasher.check(password, password_hash, network="")
     except WrongCredentials:
         return False
     return True
@@ -94,6 +94,20 @@ def test_queue_is_bounded_and_drains(hasher: Passwords, monkeypatch: pytest.Monk
         rejected = [found for found in asyncio.run(hash_at_once()) if not isinstance(found, str)]
         assert [type(problem) for problem in rejected] == [Unavailable] * 5
         assert rejected[0].headers == {"Retry-After": "5"}  # type: ignore[union-attr]
+
+
+def test_one_network_gets_a_share_of_the_queue(hasher: Passwords, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(passwords, "MAX_SHARE", 2)
+
+    async def hash_at_once() -> list[str | BaseException]:
+        networks = ["storm"] * 4 + ["other"]
+        work = (hasher.hash(PASSWORD, network=network) for network in networks)
+        return await asyncio.gather(*work, return_exceptions=True)
+
+    for _ in range(2):
+        found = asyncio.run(hash_at_once())
+        assert [isinstance(each, str) for each in found] == [True, True, False, False, True]
+    assert not hasher._by_network
 
 
 def test_cancelled_request_leaves_the_queue(hasher: Passwords):

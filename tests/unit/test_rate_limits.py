@@ -8,7 +8,7 @@ from limits import parse
 
 from contract.problems import TooManyRequests
 from security import rate_limits
-from security.gate import get_address
+from security.networks import get_networks
 from security.rate_limits import MEMORY, RateLimits, Windows
 
 SAME = {
@@ -31,7 +31,8 @@ PER_MINUTE = parse("3/minute")
 
 
 def address_of(host: str) -> str:
-    return get_address((host, 1234))
+    """Return the narrowest network of the client."""
+    return get_networks((host, 1234))[0].name
 
 
 @pytest.mark.parametrize("hosts", SAME.values(), ids=SAME)
@@ -48,9 +49,22 @@ def test_text_that_is_no_address_is_an_address_of_its_own(host: str):
     assert address_of(host) == host
 
 
+def test_ipv6_address_counts_in_three_networks():
+    assert get_networks(("2001:db8:12:3456::7", 1)) == [
+        ("/64", "2001:db8:12:3456::/64", 1),
+        ("/56", "2001:db8:12:3400::/56", 4),
+        ("/48", "2001:db8:12::/48", 16),
+    ]
+    assert (
+        get_networks(("192.0.2.1", 1))
+        == get_networks(("::ffff:192.0.2.1", 1))
+        == [("address", "192.0.2.1", 1)]
+    )
+
+
 def test_address_is_bounded_and_may_be_missing():
     assert address_of("x" * 4000) == "x" * 64
-    assert get_address(None) == ""
+    assert get_networks(None) == [("address", "", 1)]
 
 
 class Clock:
@@ -126,6 +140,31 @@ def test_used_up_limit_rejects_no_other_user(api: RateLimits, clock: Clock, othe
 def test_limits_are_counted_separately(api: RateLimits):
     assert [bool(hit(api)) for _ in range(4)] == [False] * 3 + [True]
     assert [bool(hit(api, name="login")) for _ in range(3)] == [False] * 2 + [True]
+
+
+def test_network_has_a_multiple_of_the_limit(api: RateLimits):
+    def hit_network() -> TooManyRequests | None:
+        try:
+            asyncio.run(api.hit("api", "/56", "2001:db8::/56", times=4))
+        except TooManyRequests as problem:
+            return problem
+        return None
+
+    assert [hit_network() for _ in range(12)] == [None] * 12
+    rejected = hit_network()
+    assert rejected is not None
+    assert rejected.headers["RateLimit-Policy"] == '"api";q=12;w=60'
+
+
+def test_clock_that_is_set_back_does_not_extend_a_window(
+    api: RateLimits, clock: Clock, monkeypatch: pytest.MonkeyPatch
+):
+    wall = Clock()
+    monkeypatch.setattr(rate_limits, "time", SimpleNamespace(time=wall, monotonic=clock))
+    assert [bool(hit(api)) for _ in range(4)] == [False] * 3 + [True]
+    wall.now -= 3600
+    clock.now += 60
+    assert hit(api) is None
 
 
 def test_expired_counts_are_removed_from_memory(clock: Clock):
