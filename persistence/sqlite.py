@@ -115,15 +115,20 @@ class SQLite:
             yield self._writer
         except sqlite3.Error as error:
             if is_file_unusable(error):
-                self._writer = self._reader = None
+                self._close_connections()
             raise
+
+    def _close_connections(self) -> None:
+        # Not left to the garbage collector: new connections share the read-only lock file of old ones.
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+        self._reader = self._writer = None
 
     async def close(self) -> None:
         """Close the file, which completes the write-ahead log."""
         self._thread.shutdown(wait=True)
-        for connection in (self._reader, self._writer):
-            if connection is not None:
-                connection.close()
+        self._close_connections()
 
 
 def connect(path: str, *, lock_timeout_ms: int) -> sqlite3.Connection:
