@@ -25,6 +25,7 @@ from handlers.context import Services
 from observability import metrics
 from persistence import idempotency, schema
 from persistence.database import Database
+from persistence.quota import Quota
 from security import jwk, keys
 from security.gate import Gate
 from security.issuer import Issuer
@@ -57,6 +58,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
         passwords=Passwords(),
         issuer=None if settings.has_outside_issuer else Issuer(database, settings.public_url, clock),
         contract_json=orjson.dumps(document),
+        quota=Quota(settings.max_tasks_per_user),
         clock=clock,
     )
     app = AsyncApp(

@@ -176,6 +176,13 @@ class KeyReused(Problem):
     detail = "This Idempotency-Key came with another body before. Make up a new key for each new task."
 
 
+class TooManyTasks(Problem):
+    status, code, title = 422, "too-many-tasks", "There are too many tasks"
+
+    def __init__(self, max_tasks: int) -> None:
+        super().__init__(f"A user may have at most {max_tasks} tasks. Delete some, or try again tomorrow.")
+
+
 class TooManyRequests(Problem):
     """The limit `name`, of `count` requests in `window_s`, is exhausted for another `wait_s`.
 

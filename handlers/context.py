@@ -8,6 +8,7 @@ from typing import cast
 from contract.problems import OutsideIssuer
 from contract.request import current_request
 from persistence.database import Database
+from persistence.quota import Quota
 from security.issuer import Issuer
 from security.networks import get_networks
 from security.passwords import Passwords
@@ -23,6 +24,7 @@ class Services:
     passwords: Passwords
     issuer: Issuer | None
     contract_json: bytes
+    quota: Quota
     clock: Callable[[], datetime]
 
 

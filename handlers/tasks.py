@@ -20,6 +20,7 @@ async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None
         body,
         key=idempotency_key,
         render=_render_created,
+        quota=get_services().quota,
         may_insert_owner=get_services().issuer is None,
         now=now(),
     )

@@ -37,11 +37,19 @@ _INSERT = insert(idempotency_keys).values(
 )
 _CLAIM = _INSERT.on_conflict_do_update(
     index_elements=[_KEYS.user_id, _KEYS.key],
-    set_={"fingerprint": _INSERT.excluded.fingerprint, "created_at": _INSERT.excluded.created_at},
+    set_={
+        "fingerprint": _INSERT.excluded.fingerprint,
+        "created_at": _INSERT.excluded.created_at,
+        "answer": None,  # of an older version, which would be returned first
+    },
     where=_EXPIRED,
 ).returning(_KEYS.key)
-_FIND = select(_KEYS.fingerprint, _KEYS.answer).where(_MINE)
-_STORE = update(idempotency_keys).where(_MINE).values(answer=bindparam("response"))
+_FIND = select(_KEYS.fingerprint, _KEYS.answer, _KEYS.content, _KEYS.headers).where(_MINE)
+_STORE = (
+    update(idempotency_keys)
+    .where(_MINE)
+    .values(content=bindparam("content"), headers=bindparam("response_headers"))
+)
 _SWEEP = delete(idempotency_keys).where(
     tuple_(_KEYS.user_id, _KEYS.key).in_(
         select(_KEYS.user_id, _KEYS.key).where(_EXPIRED).limit(bindparam("at_most", type_=Integer))
@@ -87,7 +95,8 @@ async def run_once(
         if not is_new:
             return await _find_response(transaction, mine, digest)
         response = await make(transaction)
-        await transaction.execute(_STORE, {**mine, "response": _pack(response)})
+        stored = {"content": response.content.decode(), "response_headers": json.dumps(response.headers)}
+        await transaction.execute(_STORE, {**mine, **stored})
         return response
 
     return await db.transaction(claim_and_make)
@@ -95,16 +104,15 @@ async def run_once(
 
 async def _find_response(db: Transaction, mine: dict[str, Any], digest: str) -> StoredResponse:
     row: IdempotencyKeyRow | None = await db.fetch_one(_FIND, mine)
-    if row is None or row.answer is None:  # removed at this very moment
+    if row is None or (row.answer is None and row.content is None):  # removed at this very moment
         raise KeyInUse
     if row.fingerprint != digest:
         raise KeyReused
-    content, headers = json.loads(row.answer)
+    # An older version that runs beside this one sets `answer` and leaves the other columns as they are.
+    content, headers = json.loads(row.answer or "[null, null]")
+    if row.answer is None:
+        content, headers = row.content, json.loads(row.headers or "{}")
     return StoredResponse(content.encode(), headers)
-
-
-def _pack(response: StoredResponse) -> str:
-    return json.dumps([response.content.decode(), response.headers])
 
 
 async def sweep_forever(db: Database, clock: Callable[[], datetime]) -> None:

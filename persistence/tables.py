@@ -79,7 +79,8 @@ class TaskRow(NamedTuple):
     version: int
 
 
-# The response to a POST with an Idempotency-Key. It is null while its transaction is open.
+# The response to a POST with an Idempotency-Key. It is null while its transaction is open. Version 0.6.0
+# stored it in `answer`.
 idempotency_keys = Table(
     "idempotency_keys",
     metadata,
@@ -88,6 +89,8 @@ idempotency_keys = Table(
     Column("fingerprint", Text, nullable=False),
     Column("answer", Text),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("content", Text),
+    Column("headers", Text),
 )
 
 
@@ -99,6 +102,8 @@ class IdempotencyKeyRow(NamedTuple):
     fingerprint: str
     answer: str | None
     created_at: datetime
+    content: str | None
+    headers: str | None
 
 
 # How many tasks of a file an unfinished import has stored. `file` is the digest of the content.

@@ -10,6 +10,7 @@ from contract.problems import StaleVersion, TaskNotFound
 from persistence import idempotency, users
 from persistence.database import Database, Transaction
 from persistence.idempotency import StoredResponse
+from persistence.quota import Quota
 from persistence.tables import TaskRow, tasks
 
 _MINE = and_(tasks.c.user_id == bindparam("owner"), tasks.c.id == bindparam("task_id"))
@@ -76,16 +77,18 @@ async def create(
     *,
     key: str | None,
     render: Callable[[TaskRow], StoredResponse],
+    quota: Quota,
     may_insert_owner: bool,
     now: datetime,
 ) -> StoredResponse:
     """Create a task from `fields` (title, description, completed) and return the response to it.
 
     With an Idempotency-Key, a retry creates nothing and gets the response to the first request. Raise
-    KeyInUse, KeyReused, and UnknownUser if `owner` has no row in users and may not get one.
+    KeyInUse, KeyReused, TooManyTasks, and UnknownUser if `owner` has no row in users and may not get one.
     """
 
     async def make(db: Transaction) -> StoredResponse:
+        await quota.check(db, owner)
         return render(await _insert(db, owner, fields, now))
 
     async def run() -> StoredResponse:

@@ -13,6 +13,7 @@ from contract.problems import KeyReused, Unavailable
 from persistence import idempotency, removals, schema, tables, task_pages, tasks, users
 from persistence.database import Database, Transaction
 from persistence.idempotency import StoredResponse
+from persistence.quota import Quota
 from persistence.tables import TaskRow, metadata
 from persistence.tables import tasks as task_table
 from persistence.tables import users as user_table
@@ -156,7 +157,14 @@ async def create(
         return StoredResponse(str(row.id).encode(), {})
 
     return await tasks.create(
-        database, owner, {"title": title}, key=key, render=render, may_insert_owner=False, now=NOON
+        database,
+        owner,
+        {"title": title},
+        key=key,
+        render=render,
+        quota=Quota(100_000),
+        may_insert_owner=False,
+        now=NOON,
     )
 
 

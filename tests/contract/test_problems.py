@@ -13,6 +13,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "InvalidRequest": {"violations": [{"in": "body", "pointer": "/title", "keyword": "maxLength"}]},
     "TooLarge": {"max_bytes": 65536},
     "LongPassword": {"max_bytes": 72},
+    "TooManyTasks": {"max_tasks": 100_000},
     "TooManyRequests": {"name": "api", "count": 1200, "window_s": 60, "wait_s": 37},
 }
 RAISED = [

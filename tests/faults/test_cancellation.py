@@ -14,6 +14,7 @@ from contract.problems import Unavailable
 from persistence import tasks, users
 from persistence.database import Database
 from persistence.idempotency import StoredResponse
+from persistence.quota import Quota
 from persistence.tables import TaskRow
 from tests.support.databases import migrate, run_on
 from tests.support.server import open_engine
@@ -21,6 +22,7 @@ from tests.support.server import open_engine
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WRITERS, WRITES = 4, 60
 LONGEST_S = 0.004
+QUOTA = Quota(100_000)
 
 
 def render(row: TaskRow) -> StoredResponse:
@@ -29,7 +31,14 @@ def render(row: TaskRow) -> StoredResponse:
 
 async def create(database: Database, title: str, key: str | None) -> None:
     await tasks.create(
-        database, "ada", {"title": title}, key=key, render=render, may_insert_owner=False, now=NOW
+        database,
+        "ada",
+        {"title": title},
+        key=key,
+        render=render,
+        quota=QUOTA,
+        may_insert_owner=False,
+        now=NOW,
     )
 
 

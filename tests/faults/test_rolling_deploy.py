@@ -28,8 +28,8 @@ MIGRATION = '''
 
 from alembic import op
 
-revision = "0005"
-down_revision = "0004"
+revision = "0006"
+down_revision = "0005"
 
 
 def upgrade() -> None:
@@ -48,7 +48,7 @@ def later_version(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in (*PROGRAM, "setting_parsers.py", "settings.py"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    (folder / "persistence/migrations/versions/0005_added.py").write_text(MIGRATION)
+    (folder / "persistence/migrations/versions/0006_added.py").write_text(MIGRATION)
     return str(folder)
 
 
@@ -71,7 +71,7 @@ def test_deploy_and_rollback_fail_no_request(
         time.sleep(1)
         for server in servers:
             wait_until_live(server, path="/health/ready", timeout_s=1)
-        assert '"from":"0004","to":"0005"' in servers[1].log
+        assert '"from":"0005","to":"0006"' in servers[1].log
         assert [server.log.count(WARNING) for server in servers] == [0, 0, 1]
         for load in loads:
             assert load.statuses() <= SUCCESSES

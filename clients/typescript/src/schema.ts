@@ -577,22 +577,13 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description This `Idempotency-Key` was sent with another body before. Nothing was stored. */
-        KeyReused: {
+        /** @description This `Idempotency-Key` was sent with another body before, or the user has too many tasks. Nothing was stored. */
+        NotCreated: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
                 [name: string]: unknown;
             };
             content: {
-                /**
-                 * @example {
-                 *       "type": "urn:todo:problem:key-reused",
-                 *       "title": "The key belongs to another request",
-                 *       "status": 422,
-                 *       "detail": "This Idempotency-Key came with another body before. Make up a new key for each new task.",
-                 *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
-                 *     }
-                 */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -1054,7 +1045,7 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
-            422: components["responses"]["KeyReused"];
+            422: components["responses"]["NotCreated"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             503: components["responses"]["Unavailable"];

@@ -10,6 +10,7 @@ from contract.problems import EmailTaken, Unavailable
 from persistence import schema, tasks, users
 from persistence.database import Database
 from persistence.idempotency import StoredResponse
+from persistence.quota import Quota
 from persistence.tables import TaskRow
 from tests.support.databases import run_on
 from tests.support.postgresql import new_database
@@ -52,7 +53,9 @@ def test_first_task_of_an_outside_user_creates_their_row(citus_like: str):
 
     async def first_task(db: Database) -> StoredResponse:
         fields = {"title": "Buy milk"}
-        return await tasks.create(db, "ada", fields, key=None, render=render, may_insert_owner=True, now=NOON)
+        return await tasks.create(
+            db, "ada", fields, key=None, render=render, quota=Quota(1000), may_insert_owner=True, now=NOON
+        )
 
     assert run_on(citus_like, first_task).content == b"Buy milk"
 
