@@ -98,6 +98,11 @@ def is_file_unusable(error: sqlite3.Error) -> bool:
     return _sqlite_code(error) in _SQLITE_FILE
 
 
+def is_read_only(error: sqlite3.Error) -> bool:
+    """Return whether the file, or the connection, is read-only."""
+    return _sqlite_code(error) == sqlite3.SQLITE_READONLY
+
+
 def is_busy(error: sqlite3.Error) -> bool:
     """Return whether another process has locked the file."""
     return _sqlite_code(error) in _SQLITE_BUSY

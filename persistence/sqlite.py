@@ -12,7 +12,7 @@ from prometheus_client import Gauge
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from persistence import sqlite_file
-from persistence.errors import is_busy, is_file_unusable
+from persistence.errors import is_busy, is_file_unusable, is_read_only
 from persistence.statements import Compiled, Parameters, Row, Run
 
 QUEUE_TIMEOUT_S, LOCK_TIMEOUT_MS = 1.5, 3000  # so that a write fails within 5 s
@@ -103,7 +103,7 @@ class SQLite:
 
     @contextmanager
     def _open_writer(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection for writes. Close both connections if the file is unusable.
+        """Yield the connection for writes. Give both connections up if the file is unusable.
 
         A connection that was opened on a read-only disk never writes, even when the disk is writable again.
         """
@@ -114,12 +114,13 @@ class SQLite:
                 self._reader = connect(self._path, lock_timeout_ms=0)
             yield self._writer
         except sqlite3.Error as error:
-            if is_file_unusable(error):
+            if is_read_only(error):  # new connections would share the read-only lock file of these
                 self._close_connections()
+            elif is_file_unusable(error):  # closing would write the log to a disk that has failed
+                self._writer = self._reader = None
             raise
 
     def _close_connections(self) -> None:
-        # Not left to the garbage collector: new connections share the read-only lock file of old ones.
         for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
