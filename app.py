@@ -115,8 +115,11 @@ def create_verifier(settings: Settings, issuer: Issuer | None) -> Verifier:
     outside = partial(Verifier, issuer=settings.jwt_issuer, audience=settings.jwt_audience)
     if settings.jwks_url:
         return outside(algorithms=jwk.ALGORITHMS, find_key=keys.KeySet(settings.jwks_url).find)
-    return outside(
-        algorithms=frozenset({"HS256"}), find_key=keys.SharedSecret(settings.better_auth_secret or "").find
+    with_secret = partial(outside, algorithms=frozenset({"HS256"}))
+    current, previous = settings.better_auth_secret or "", settings.better_auth_secret_previous
+    return with_secret(
+        find_key=keys.SharedSecret(current).find,
+        previous=with_secret(find_key=keys.SharedSecret(previous).find) if previous else None,
     )
 
 

@@ -38,7 +38,11 @@ class Settings:
     jwt_issuer: Annotated[str | None, str] = None
     jwt_audience: Annotated[str | None, str] = None
     better_auth_secret: Annotated[str | None, parse_secret] = None
-    cors_origins: Annotated[tuple[str, ...], parse_origins] = ("http://localhost:3000",)
+    better_auth_secret_previous: Annotated[str | None, parse_secret] = None
+    cors_origins: Annotated[tuple[str, ...], parse_origins] = (
+        "http://localhost:3000",  # Next.js
+        "http://localhost:5173",  # Vite
+    )
     host: Annotated[str, str] = "127.0.0.1"
     port: Annotated[int, make_integer_parser(1, 65535)] = 8000
     public_url: Annotated[str, parse_origin] = "http://127.0.0.1:8000"
@@ -62,6 +66,14 @@ class Settings:
     def has_outside_issuer(self) -> bool:
         """Whether an outside issuer signs the tokens and has the accounts."""
         return bool(self.jwks_url or self.better_auth_secret)
+
+    def find_warnings(self) -> list[str]:
+        """Return a line for each setting that is allowed, but probably wrong."""
+        return [
+            f"{name.upper()} has a path or a slash at its end, which Better Auth's iss and aud have not"
+            for name in ("jwt_issuer", "jwt_audience")
+            if (text := getattr(self, name)) and "://" in text and "/" in text.partition("://")[2]
+        ]
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
@@ -113,9 +125,11 @@ def _create_public_url(values: Mapping[str, Any]) -> str:
 
 def _find_contradictions(given: Set[str]) -> list[str]:
     """Return the contradictions between settings: exactly one issuer may sign the tokens."""
-    claims = ("JWT_ISSUER", "JWT_AUDIENCE")
     if {"jwks_url", "better_auth_secret"} <= given:
         return ["JWKS_URL and BETTER_AUTH_SECRET are both set: exactly one of them may sign the tokens"]
+    if "better_auth_secret_previous" in given and "better_auth_secret" not in given:
+        return ["BETTER_AUTH_SECRET_PREVIOUS is set, but not BETTER_AUTH_SECRET"]
+    claims = ("JWT_ISSUER", "JWT_AUDIENCE")
     if "jwks_url" in given:
         return [
             f"{name} must be set beside JWKS_URL: or a token meant for another server would open this one"

@@ -24,6 +24,8 @@ def create_parser() -> argparse.ArgumentParser:
     _add_command(commands, "serve", "cli.serve:run", "serve the API")
     _add_command(commands, "migrate", "cli.migrate:run", "bring the database to the newest schema")
     _add_check_config(commands)
+    _add_check_token(commands)
+    _add_keys(commands)
     _add_user(commands)
     _add_export(commands)
     _add_import(commands)
@@ -57,6 +59,41 @@ def _add_check_config(commands: Any) -> None:
         "Show each setting and where it comes from, without secrets, and check the contract, the"
         " database, the issuer's keys, Redis and the port. Change nothing. Exit with status 1 if a"
         " check fails.",
+    )
+
+
+def _add_check_token(commands: Any) -> None:
+    _add_command(
+        commands,
+        "check-token",
+        "cli.check_token:run",
+        "explain why a token is accepted or rejected",
+        "Read a token from standard input, verify it by the settings as the server does, and say which user"
+        " it is for, or which check fails and what to do. Do not print the token. Exit with status 1 if it"
+        " is rejected.",
+    )
+
+
+def _add_keys(commands: Any) -> None:
+    keys = commands.add_parser(
+        "keys",
+        help="rotate the keys of the built-in issuer",
+        description="Rotate the keys of the built-in issuer.",
+    )
+    actions = keys.add_subparsers(required=True, metavar="ACTION", title="actions")
+    rotate = _add_command(
+        actions,
+        "rotate",
+        "cli.keys:rotate",
+        "create the next key and print its id",
+        "Create the next key and print its id. Running servers sign with it from the next login on. The"
+        " previous key is valid until all of its tokens have expired, after 15 minutes.",
+    )
+    rotate.add_argument(
+        "--revoke",
+        action="store_true",
+        help="after a leak: remove all previous keys. Running servers reject their tokens after 5 minutes at"
+        " most, and all users must log in again",
     )
 
 

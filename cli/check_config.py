@@ -43,6 +43,8 @@ async def _run_checks(settings: Settings) -> bool:
         "rate limits": _check_rate_limits,
         "port": _check_port,
     }
+    for warning in settings.find_warnings():
+        print(f"{'WARN':<6} {'settings':<12} {warning}")  # noqa: T201
     return False not in [await _run_check(name, check, settings) for name, check in checks.items()]
 
 

@@ -15,8 +15,7 @@ from cli.errors import CommandError, WrongUsage
 from cli.open_database import open_database
 from cli.progress import show_progress
 from contract import strict_json
-from handlers import representations
-from persistence import task_pages, tasks, users
+from persistence import representations, task_pages, tasks, users
 from persistence.database import Database
 from settings import Settings
 

@@ -13,6 +13,7 @@ from cli.errors import CommandError
 from contract import strict_json
 from contract.problems import InvalidRequest
 from contract.validation import create_validator
+from contract.violations import FORMATS
 from persistence.imports import NewTask
 
 MAX_LINE_BYTES = 65536  # as of a request body; the longest task is 27 kB with every character escaped
@@ -51,10 +52,9 @@ class CheckedTasks:
 def check_lines(file: BinaryIO, *, now: datetime, advance: Callable[[int], object]) -> CheckedTasks:
     """Return the tasks of a file. A task without times gets `now`.
 
-    Raise CommandError with the number of the first invalid line and the place of the violation, without its
-    value.
+    Raise CommandError with the number of the first invalid line and its violation, without the value.
     """
-    find_violations = create_validator("NewTask", _TIMES).find_violations
+    find_violations = create_validator("TaskInput", _TIMES).find_violations
     checked = CheckedTasks()
     for number, line in enumerate(iter(lambda: file.readline(MAX_LINE_BYTES + 1), b""), 1):
         if len(line) > MAX_LINE_BYTES:
@@ -63,7 +63,7 @@ def check_lines(file: BinaryIO, *, now: datetime, advance: Callable[[int], objec
         if number == 1 and isinstance(value, dict) and value.get("type") == "user":
             checked.add(line, None)
         elif found := find_violations(value):
-            raise _create_error(number, found[0]["pointer"], found[0]["keyword"])
+            raise CommandError(f"line {number}: {found[0]['detail']}")
         else:
             checked.add(line, _parse_task(value, number, now))
         advance(len(line))
@@ -81,7 +81,7 @@ def _parse_task(value: dict[str, Any], number: int, now: datetime) -> NewTask:
     created_at = _parse_time(value, "created_at", number, now)
     updated_at = _parse_time(value, "updated_at", number, created_at)
     if updated_at < created_at:
-        raise _create_error(number, "/updated_at", "before created_at")
+        raise CommandError(f"line {number}: updated_at: must not be before created_at")
     return NewTask(
         value["title"], value.get("description"), value.get("completed", False), created_at, updated_at
     )
@@ -92,11 +92,7 @@ def _parse_time(value: dict[str, Any], name: str, number: int, default: datetime
     try:
         return datetime.fromisoformat(value[name].upper()).astimezone(UTC) if name in value else default
     except (ValueError, OverflowError):
-        raise _create_error(number, f"/{name}", "format") from None
-
-
-def _create_error(number: int, pointer: str, violation: str) -> CommandError:
-    return CommandError(f"line {number} {pointer}: {violation}".replace(" :", ":"))
+        raise CommandError(f"line {number}: {name}: {FORMATS['date-time']}") from None
 
 
 def _load_task(line: bytes) -> NewTask:

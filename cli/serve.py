@@ -1,5 +1,6 @@
 """`todo serve`."""
 
+import logging
 from argparse import Namespace
 from importlib import import_module
 
@@ -7,6 +8,8 @@ from cli.errors import CommandError
 from observability import logs
 from server.run import serve
 from settings import Settings
+
+log = logging.getLogger("todo.settings")
 
 
 def run(settings: Settings, _arguments: Namespace) -> None:
@@ -19,4 +22,6 @@ def run(settings: Settings, _arguments: Namespace) -> None:
                 "OTEL_EXPORTER_OTLP_ENDPOINT needs the packages of requirements-otel.lock"
             ) from None
     logs.configure(settings.log_level, with_colour=not settings.no_color, is_queued=True)
+    for warning in settings.find_warnings():
+        log.warning(warning)
     serve(settings)

@@ -33,16 +33,16 @@ def add(settings: Settings, arguments: Namespace) -> None:
     """Create an account and print its id."""
     if settings.has_outside_issuer:
         raise CommandError(OutsideIssuer.detail)
-    _check("Email", arguments.email, "the email")
+    _check("Email", arguments.email)
     password = _read_password()
-    _check("NewUser", {"email": arguments.email, "password": password}, "the password")
+    _check("UserInput", {"email": arguments.email, "password": password})
     print(asyncio.run(_add(settings, arguments.email, password)))  # noqa: T201
 
 
-def _check(schema: str, value: object, what: str) -> None:
+def _check(schema: str, value: object) -> None:
     """Raise CommandError unless the contract accepts the value."""
     if violations := create_validator(schema).find_violations(value):
-        raise CommandError(f"{what} does not satisfy the contract's {schema}: {violations[0]['keyword']}")
+        raise CommandError(violations[0]["detail"])
 
 
 def _read_password() -> str:

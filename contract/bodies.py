@@ -9,9 +9,10 @@ from typing import Any
 from starlette.types import Receive
 
 from contract import strict_json
-from contract.problems import MalformedJson, RequestTimeout, TooLarge, UnsupportedMediaType, Violation
+from contract.problems import MalformedJson, RequestTimeout, TooLarge, UnsupportedMediaType
 from contract.request import Headers, Request
 from contract.validation import Validator
+from contract.violations import Violation, create_violation
 
 JSON = "application/json"
 # RFC 8259 defines no parameter. charset=utf-8 is common and changes nothing.
@@ -31,7 +32,8 @@ class JsonBody:
 
     def __init__(self, request_body: Mapping[str, Any], limits: BodyLimits) -> None:
         self._validator = Validator(request_body["content"][JSON]["schema"], "body")
-        self._required = request_body.get("required", False)
+        is_required = request_body.get("required", False)
+        self._of_empty_body = [create_violation("body", (), "required", "required")] if is_required else []
         self._limits = limits
 
     async def read(self, request: Request) -> tuple[Any, list[Violation]]:
@@ -45,7 +47,7 @@ class JsonBody:
         except TimeoutError:
             raise RequestTimeout from None
         if not raw:
-            return None, [{"in": "body", "pointer": "", "keyword": "required"}] if self._required else []
+            return None, self._of_empty_body
         _check_type(request.headers)
         value = strict_json.loads(raw)
         return value, self._validator.find_violations(value)

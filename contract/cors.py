@@ -51,7 +51,8 @@ class Cors:
         """Return the response to an allowed preflight. Raise PreflightRefused."""
         response = self._rules.preflight_response(Headers(scope=request.scope))
         if response.status_code >= 400:
-            raise PreflightRefused
+            is_listed = request.headers[b"origin"][0] in self._by_origin
+            raise PreflightRefused("method or header" if is_listed else "origin is not in CORS_ORIGINS")
         return response
 
 

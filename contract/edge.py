@@ -55,7 +55,9 @@ class EdgeMiddleware(SpecMiddleware):
         except (Exception, asyncio.CancelledError) as error:
             if request.record.status is not None:
                 raise
-            await send_problem(to_problem(error), request.record.id, send)
+            problem = to_problem(error)
+            request.record.fields |= {"problem": problem.code, **problem.log_fields}
+            await send_problem(problem, request.record.id, send)
 
     async def _route(self, request: Request, send: Send) -> None:
         guard.check(request)

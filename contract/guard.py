@@ -2,9 +2,11 @@
 
 import re
 
-from contract.problems import HeadersTooLarge, InvalidRequest, NotFound, Unreadable, UriTooLong
+from contract.problems import HeadersTooLarge, InvalidRequest, NotFound, TrailingSlash, Unreadable, UriTooLong
 from contract.request import Request
+from contract.violations import create_violation
 
+_WITH_SLASH = ("/", "/docs/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 
 MAX_HEADERS = 100
@@ -24,19 +26,16 @@ def check(request: Request) -> None:
         raise HeadersTooLarge
     hosts = len(request.headers.get(b"host", ()))
     if hosts != 1:  # RFC 9112 3.2
-        keyword = "uniqueItems" if hosts else "required"
-        raise InvalidRequest([{"in": "header", "pointer": "/Host", "keyword": keyword}])
+        keyword, text = ("uniqueItems", "only once") if hosts else ("required", "required")
+        raise InvalidRequest([create_violation("header", ["Host"], keyword, text)])
     if len(scope["query_string"]) > MAX_QUERY_BYTES:
         raise UriTooLong
     if not _is_plain(scope["path"], scope["raw_path"].lower()):
         raise NotFound
+    if scope["path"].endswith("/") and scope["path"] not in _WITH_SLASH:
+        raise TrailingSlash
 
 
 def _is_plain(path: str, raw_path: bytes) -> bool:
-    """Return whether there is no encoded separator, control character, empty segment or trailing slash."""
-    return (
-        b"%2f" not in raw_path
-        and b"//" not in raw_path
-        and not _CONTROL.search(path)
-        and (not path.endswith("/") or path == "/docs/")
-    )
+    """Return whether there is no encoded separator, control character or empty segment."""
+    return b"%2f" not in raw_path and b"//" not in raw_path and not _CONTROL.search(path)

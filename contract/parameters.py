@@ -5,9 +5,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl
 
-from contract.problems import NotFound, Violation
+from contract.problems import NotFound
 from contract.request import Headers
 from contract.validation import Schema, Validator
+from contract.violations import Violation, create_violation
 
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})", re.ASCII)
 
@@ -20,24 +21,23 @@ class QueryParameters:
         self._integers = {name for name, p in declared.items() if p["schema"]["type"] == "integer"}
         self.defaults = {name: p["schema"].get("default") for name, p in declared.items()}
         self._validator = Validator(_create_closed_object(declared), "query")
+        self._of_empty_query = self._validator.find_violations({})
 
     def parse(self, query_string: bytes) -> tuple[dict[str, Any], list[Violation]]:
         """Return every declared parameter (its default or None if absent) and the violations."""
         if not query_string:
-            return self.defaults, []
+            return self.defaults, self._of_empty_query
         try:
             pairs = parse_qsl(query_string.decode("ascii"), keep_blank_values=True, errors="strict")
         except ValueError:
-            return {}, [_create_violation("", "encoding")]
+            return {}, [create_violation("query", (), "encoding", "must be UTF-8 in percent-encoding")]
         given = {name: self._convert(name, text) for name, text in pairs}
         violations = self._validator.find_violations(given)
         if len(given) != len(pairs):
             names = [name for name, _ in pairs]
-            violations += [
-                _create_violation(f"/{name}", "uniqueItems")
-                for name in self.defaults
-                if names.count(name) > 1
-            ]
+            repeated = [name for name in self.defaults if names.count(name) > 1]
+            violations = [found for found in violations if found["pointer"][1:] not in repeated]
+            violations += [create_violation("query", [name], "uniqueItems", "only once") for name in repeated]
         return {**self.defaults, **given}, violations
 
     def _convert(self, name: str, text: str) -> Any:
@@ -96,7 +96,3 @@ def _create_closed_object(declared: Mapping[str, Mapping[str, Any]]) -> Schema:
     }
     required = [name for name, p in declared.items() if p.get("required")]
     return schema | ({"required": required} if required else {})  # draft 4 does not allow an empty list
-
-
-def _create_violation(pointer: str, keyword: str) -> Violation:
-    return {"in": "query", "pointer": pointer, "keyword": keyword}

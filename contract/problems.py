@@ -1,11 +1,9 @@
 """Every error that a client can receive. contract/rendering.py renders them."""
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import Any
 
-# `in` is a Python keyword, hence the functional form.
-Violation = TypedDict("Violation", {"in": str, "pointer": str, "keyword": str})
-"""Where a request breaks the contract and which rule it breaks; never the value."""
+from contract.violations import Violation, create_violation
 
 _BEARER = {"WWW-Authenticate": "Bearer"}
 _BEARER_INVALID = {"WWW-Authenticate": 'Bearer error="invalid_token"'}
@@ -14,13 +12,18 @@ _RETRY = {"Retry-After": "2"}
 
 
 class Problem(Exception):
-    """An error with a response. `detail` is a sentence for people and never repeats input."""
+    """An error with a response. `detail` is for the user of an application and never repeats input.
+
+    `members` are further members of the response (RFC 9457 3.2). `log_fields` are only logged.
+    """
 
     status: int = 500
     code: str = "internal-error"
     title: str = "The server failed"
     detail: str = "This is a fault of the server, and is logged. Quote the request id when you report it."
     headers: Mapping[str, str] = {}
+    members: Mapping[str, object] = {}
+    log_fields: Mapping[str, object] = {}
 
     def __init__(self, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(self.code)
@@ -29,30 +32,27 @@ class Problem(Exception):
 
 
 class InvalidRequest(Problem):
-    """A request that violates the contract; `violations` lists every violation."""
+    """A request that violates the contract."""
 
-    status, code, title = 400, "invalid-request", "The request does not keep to the contract"
+    status, code, title = 400, "invalid-request", "The request is not valid"
 
-    def __init__(self, violations: Sequence[Violation], detail: str | None = None) -> None:
-        self.violations = list(violations)[:50]  # 50: the contract's maxItems
-        first = (f"{v['in']} {v['pointer']}".rstrip() + f": {v['keyword']}" for v in self.violations[:5])
-        super().__init__(detail or f"{', '.join(first)}.")
+    def __init__(self, violations: Sequence[Violation]) -> None:
+        self.violations = violations[:50]  # the contract's maxItems
+        super().__init__("; ".join(found["detail"] for found in violations[:4]))  # of 100 characters each
+        self.members = {"errors": self.violations}
+        self.log_fields = {"violations": [f"{v['in']}{v['pointer']} {v['keyword']}" for v in self.violations]}
 
 
 class MalformedJson(InvalidRequest):
     def __init__(self) -> None:
-        super().__init__(
-            [{"in": "body", "pointer": "", "keyword": "json"}],
-            "The body is not valid JSON in UTF-8 without duplicate members, NUL or lone surrogates.",
-        )
+        text = "must be JSON in UTF-8, without duplicate members, NUL or lone surrogates"
+        super().__init__([create_violation("body", (), "json", text)])
 
 
 class InvalidCursor(InvalidRequest):
     def __init__(self) -> None:
-        super().__init__(
-            [{"in": "query", "pointer": "/cursor", "keyword": "cursor"}],
-            "The cursor is not one of this list: take it from the Link header of the page before.",
-        )
+        text = "must be from the Link of a page of this list"
+        super().__init__([create_violation("query", ["cursor"], "cursor", text)])
 
 
 class Unreadable(Problem):
@@ -67,15 +67,23 @@ class Unauthenticated(Problem):  # RFC 6750 3.1: no error code without a token
 
 
 class InvalidToken(Problem):
-    """An invalid token. The response is the same for every cause."""
+    """An invalid token. The response is the same for every cause; only the log has the `reason`."""
 
     status, code, title = 401, "invalid-token", "The token is not valid"
     detail = "The bearer token is malformed, expired or not meant for this server. Sign in again."
     headers = _BEARER_INVALID
 
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.reason = reason
+        self.log_fields = {"reason": reason}
+
 
 class UnknownUser(InvalidToken):
     """A valid token whose user has been removed, or is unknown to the program that has the users."""
+
+    def __init__(self) -> None:
+        super().__init__("sub")
 
 
 class WrongCredentials(Problem):
@@ -88,17 +96,25 @@ class WrongCredentials(Problem):
 
 class Forbidden(Problem):
     status, code, title = 403, "forbidden", "This is not yours"
-    detail = "The token opens the tasks of its own user only."
+    detail = "You can open only your own tasks."
 
 
 class PreflightRefused(Problem):
     status, code, title = 403, "preflight-refused", "Not allowed across origins"
     detail = "This origin, method or header is not allowed. The setting CORS_ORIGINS lists the origins."
 
+    def __init__(self, reason: str) -> None:
+        super().__init__()
+        self.log_fields = {"reason": reason}
+
 
 class NotFound(Problem):
     status, code, title = 404, "not-found", "Not found"
     detail = "There is nothing here. GET /openapi.json lists every path."
+
+
+class TrailingSlash(NotFound):
+    detail = "No path here ends with a slash."
 
 
 class TaskNotFound(NotFound):
@@ -127,14 +143,18 @@ class EmailTaken(Problem):
 
 
 class KeyInUse(Problem):
-    status, code, title = 409, "key-in-use", "The first request is still under way"
-    detail = "A request with this Idempotency-Key has not been answered yet. Try again in a moment."
+    status, code, title = 409, "key-in-use", "The first request is still in progress"
+    detail = "This task is still being saved. Try again in a moment."
     headers = _RETRY
 
 
 class StaleVersion(Problem):  # RFC 9110 13.1.1
     status, code, title = 412, "stale-version", "The task has changed"
-    detail = "The task is not in the version that If-Match names. Read it again, then decide."
+    detail = "This task was changed in the meantime. Look at its current state, then decide."
+
+    def __init__(self, current: Mapping[str, Any], etag: str) -> None:
+        super().__init__(headers={"ETag": etag})
+        self.members = {"current": current}
 
 
 class TooLarge(Problem):
@@ -173,7 +193,7 @@ class LongPassword(WeakPassword):
 
 class KeyReused(Problem):
     status, code, title = 422, "key-reused", "The key belongs to another request"
-    detail = "This Idempotency-Key came with another body before. Make up a new key for each new task."
+    detail = "This Idempotency-Key was sent with another task before. Use a new key for each new task."
 
 
 class TooManyTasks(Problem):
@@ -190,14 +210,14 @@ class TooManyRequests(Problem):
     """
 
     status, code, title = 429, "too-many-requests", "Too many requests"
-    detail = "This limit is used up. Try again when Retry-After is over."
 
     def __init__(self, name: str, *, count: int, window_s: int, wait_s: int) -> None:
         fields = {
             "RateLimit": f'"{name}";r=0;t={wait_s}',
             "RateLimit-Policy": f'"{name}";q={count};w={window_s}',
         }
-        super().__init__(headers={"Retry-After": str(wait_s)} | fields)
+        detail = f"Too many requests. Try again in {wait_s} second{'' if wait_s == 1 else 's'}."
+        super().__init__(detail, headers={"Retry-After": str(wait_s)} | fields)
 
 
 class HeadersTooLarge(Problem):
@@ -214,11 +234,3 @@ class Unavailable(Problem):
 
     def __init__(self, detail: str | None = None, *, retry_after_s: int = 2) -> None:
         super().__init__(detail, headers={"Retry-After": str(retry_after_s)})
-
-
-class HttpProblem(Problem):
-    """A status that Starlette or Connexion raised and that has no class here."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__("The server could not take this request.")
-        self.status, self.code, self.title = status, "http-error", "The request failed"

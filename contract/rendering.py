@@ -3,11 +3,11 @@
 import asyncio
 import logging
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.types import Send
 
-from contract.problems import HttpProblem, InvalidRequest, MethodNotAllowed, NotFound, Problem, Unavailable
+from contract import strict_json
+from contract.problems import MethodNotAllowed, NotFound, Problem, Unavailable
 
 log = logging.getLogger("todo.problems")
 
@@ -16,16 +16,16 @@ MEDIA_TYPE = "application/problem+json"
 
 def render_problem(problem: Problem, request_id: str) -> bytes:
     """Return `problem` as JSON."""
-    members: dict[str, object] = {
-        "type": f"urn:todo:problem:{problem.code}",
-        "title": problem.title,
-        "status": problem.status,
-        "detail": problem.detail,
-        "request_id": request_id,
-    }
-    if isinstance(problem, InvalidRequest):
-        members["errors"] = problem.violations
-    return orjson.dumps(members)
+    return strict_json.dumps(
+        {
+            "type": f"urn:todo:problem:{problem.code}",
+            "title": problem.title,
+            "status": problem.status,
+            "detail": problem.detail,
+            "request_id": request_id,
+            **problem.members,
+        }
+    )
 
 
 async def send_problem(problem: Problem, request_id: str, send: Send) -> None:
@@ -59,8 +59,6 @@ def to_problem(error: BaseException) -> Problem:
 
 def _from_http(error: HTTPException) -> Problem:
     """Return the problem for an exception of Swagger UI's files; the contract's paths raise problems."""
-    if error.status_code == NotFound.status:
-        return NotFound()
     if error.status_code == MethodNotAllowed.status:
         return MethodNotAllowed(headers={"Allow": "GET, HEAD"})
-    return HttpProblem(error.status_code)
+    return NotFound()

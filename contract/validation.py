@@ -1,61 +1,67 @@
 """Compiles the schemas of the contract to validators, which report violations without values."""
 
-import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, reduce
+from operator import getitem
 from pathlib import Path
 from typing import Any
 
 import jsonschema_rs
 import yaml
 
-from contract.problems import Violation
+from contract.violations import FORMATS, Violation, check_texts, choose_best, create_violation, describe
 
 CONTRACT_FILE = Path(__file__).parent.parent / "openapi" / "todo.yaml"
 
 Schema = dict[str, Any]
 
 
-def _is_uuid(text: str) -> bool:
-    return bool(_UUID.fullmatch(text))
-
-
-_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_OWN_FORMATS = {"uuid": _is_uuid}  # not in draft 4
-_CHECKED_FORMATS = {"date", "date-time", "email", "ipv4", "ipv6", "uri", *_OWN_FORMATS}
 _UNCHECKED_FORMATS = {"int32", "int64", "password"}  # minimum and maximum say more
 
 
 class Validator:
-    """A schema of the contract, compiled once; `location` is the `in` of its violations."""
+    """A schema of the contract, compiled once; `location` is the `in` of its violations.
+
+    Raise ValueError at startup for a rule whose violation cannot be described.
+    """
 
     def __init__(self, schema: Schema, location: str) -> None:
-        self._compiled = jsonschema_rs.Draft4Validator(
-            to_json_schema(schema), validate_formats=True, formats=_OWN_FORMATS
-        )
+        self._schema = to_json_schema(schema)
+        check_texts(self._schema)
+        self._compiled = jsonschema_rs.Draft4Validator(self._schema, validate_formats=True)
         self._location = location
 
     def find_violations(self, value: Any) -> list[Violation]:
-        """Return every violation of `value`, in the order found."""
+        """Return the violations of `value`, one for each place."""
         if self._compiled.is_valid(value):
             return []
-        return list(self._iterate_violations(value))
+        return choose_best(self._iterate_violations(value))
 
     def _iterate_violations(self, value: Any) -> Iterator[Violation]:
         for error in self._compiled.iter_errors(value):
-            path = [*error.instance_path]
+            place = [*error.instance_path]
             if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
-                path.append(error.kind.property)
-            yield {"in": self._location, "pointer": _to_pointer(path), "keyword": error.kind.name}
+                place.append(error.kind.property)
+            rule = reduce(getitem, error.schema_path[:-1], self._schema)
+            keyword = error.kind.name
+            yield create_violation(self._location, place, keyword, *describe(keyword, rule))
 
 
 def create_validator(name: str, more: Schema | None = None) -> Validator:
     """Return a validator for the contract's schema `name` combined with the schema `more`."""
-    named = {"$ref": f"#/components/schemas/{name}"}
-    return Validator(
-        {"allOf": [named, more or {}], "components": {"schemas": load_contract()["components"]["schemas"]}},
-        name,
-    )
+    schemas = load_contract()["components"]["schemas"]
+    return Validator({"allOf": [_resolve(schemas[name], schemas), more or {}]}, name)
+
+
+def _resolve(schema: Any, schemas: Schema) -> Any:
+    """Return `schema` with each reference replaced by the schema that it names."""
+    if isinstance(schema, list):
+        return [_resolve(part, schemas) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return _resolve(schemas[schema["$ref"].rpartition("/")[2]], schemas)
+    return {key: _resolve(part, schemas) for key, part in schema.items()}
 
 
 @cache
@@ -73,15 +79,12 @@ def to_json_schema(schema: Any) -> Any:
         return [to_json_schema(item) for item in schema]
     if not isinstance(schema, dict):
         return schema
-    if isinstance(named := schema.get("format"), str) and named not in _CHECKED_FORMATS | _UNCHECKED_FORMATS:
+    left_out = {"nullable", "example"}
+    if (named := schema.get("format")) in _UNCHECKED_FORMATS:
+        left_out.add("format")
+    elif isinstance(named, str) and named not in FORMATS:
         raise ValueError(f"format {named} is checked by nothing")
-    converted = {
-        key: to_json_schema(value) for key, value in schema.items() if key not in {"nullable", "example"}
-    }
+    converted = {key: to_json_schema(value) for key, value in schema.items() if key not in left_out}
     if schema.get("nullable") is True:
         converted["type"] = [schema["type"], "null"]
     return converted
-
-
-def _to_pointer(path: list[Any]) -> str:
-    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)

@@ -5,9 +5,8 @@ from typing import Any
 
 from contract.operation import Response
 from contract.problems import OutsideIssuer
-from handlers import representations
 from handlers.context import count_request, get_database, get_issuer, get_network, get_services, now
-from persistence import users
+from persistence import representations, users
 from security import accounts
 from security.issuer import LIFETIME, Issuer
 

@@ -1,15 +1,18 @@
 """The tasks of one user. The gate has already compared the token with `user_id`."""
 
+from operator import attrgetter
 from typing import Any
 from urllib.parse import quote, urlencode
 
 from contract import entity_tags, strict_json
 from contract.operation import Response
-from handlers import representations
 from handlers.context import get_database, get_services, now
-from persistence import task_pages, tasks
+from persistence import removals, representations, task_pages, tasks
 from persistence.idempotency import StoredResponse
 from persistence.tables import TaskRow
+
+# With updated_at, because a restored backup repeats versions.
+_get_state = attrgetter("id", "version", "updated_at")
 
 
 async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None) -> Response:
@@ -30,8 +33,8 @@ async def create(user_id: str, body: dict[str, Any], idempotency_key: str | None
 async def get(user_id: str, task_id: int, if_none_match: str | None) -> Response:
     """Return one task, or 304 if the client has the current version."""
     row = await tasks.get(get_database(), user_id, task_id)
-    if entity_tags.is_current(row.version, if_none_match):
-        return None, 304, {"ETag": entity_tags.format_version(row.version)}
+    if entity_tags.is_current(tag := entity_tags.format_version(row.version), if_none_match):
+        return None, 304, {"ETag": tag}
     return _respond_with(row)
 
 
@@ -68,10 +71,21 @@ async def delete(user_id: str, task_id: int, if_match: str | None) -> Response:
     return None, 204, {}
 
 
+async def clear(user_id: str, status: str) -> Response:
+    """Delete the completed tasks, or all."""
+    return {"deleted": await removals.clear(get_database(), user_id, status=status)}, 200, {}
+
+
 async def list(  # noqa: A001 - the name in the contract
-    user_id: str, status: str, sort: str, order: str | None, limit: int, cursor: str | None
+    user_id: str,
+    status: str,
+    sort: str,
+    order: str | None,
+    limit: int,
+    cursor: str | None,
+    if_none_match: str | None,
 ) -> Response:
-    """Return a page of tasks, with a Link to the next page if there is one (RFC 8288)."""
+    """Return a page of tasks with a Link to the next page (RFC 8288), or 304 if the client has this page."""
     page = await task_pages.get(
         get_database(), user_id, status=status, sort=sort, order=order, limit=limit, cursor=cursor
     )
@@ -80,6 +94,10 @@ async def list(  # noqa: A001 - the name in the contract
         chosen = {"status": status, "sort": sort, "order": order, "limit": limit, "cursor": page.next_cursor}
         query = urlencode({name: value for name, value in chosen.items() if value is not None})
         headers["Link"] = f'<{_format_path(user_id)}?{query}>; rel="next"'
+    tag = entity_tags.compute_page_tag(map(_get_state, page.rows), headers.get("Link", ""))
+    headers["ETag"] = tag
+    if entity_tags.is_current(tag, if_none_match):
+        return None, 304, headers
     return map(representations.to_task, page.rows), 200, headers
 
 

@@ -35,7 +35,9 @@ class ConsoleFormatter(logging.Formatter):
             found.pop(name) for name in ("status", "method", "operation", "duration_ms")
         )
         user = found.pop("user") or "-"
-        ids = " ".join(map(str, found.values()))
+        ids = " ".join(
+            ", ".join(value) if isinstance(value, list) else str(value) for value in found.values()
+        )
         return f"{self._colour(status)} {method:6} {operation:16} {took:8.2f} ms  {user}  {ids}"
 
     def _colour(self, status: int) -> str:

@@ -4,10 +4,26 @@ from collections.abc import Callable, Mapping, Set
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Boolean, Executable, and_, bindparam, case, delete, func, insert, not_, select, update
+from sqlalchemy import (
+    Boolean,
+    Column,
+    ColumnElement,
+    Executable,
+    and_,
+    bindparam,
+    case,
+    delete,
+    func,
+    insert,
+    not_,
+    or_,
+    select,
+    update,
+)
 
+from contract import entity_tags
 from contract.problems import StaleVersion, TaskNotFound
-from persistence import idempotency, users
+from persistence import idempotency, representations, users
 from persistence.database import Database, Transaction
 from persistence.idempotency import StoredResponse
 from persistence.quota import Quota
@@ -15,11 +31,21 @@ from persistence.tables import TaskRow, tasks
 
 _MINE = and_(tasks.c.user_id == bindparam("owner"), tasks.c.id == bindparam("task_id"))
 _NOW = bindparam("now", type_=tasks.c.updated_at.type)
-# updated_at never decreases, even if a clock is set back or another server's clock is behind.
-_TOUCHED = {
-    "updated_at": case((tasks.c.updated_at > _NOW, tasks.c.updated_at), else_=_NOW),
-    "version": tasks.c.version + 1,
-}
+
+
+def _create_changes(*changed: tuple[Column[Any], ColumnElement[Any]]) -> dict[str, Any]:
+    """Return the values of an UPDATE. The version and updated_at change only with another value.
+
+    updated_at never decreases, even if a clock is set back or another server's clock is behind.
+    """
+    is_changed = or_(*(column.is_distinct_from(value) for column, value in changed))
+    return {
+        **{column.name: value for column, value in changed},
+        "version": tasks.c.version + case((is_changed, 1), else_=0),
+        "updated_at": case((and_(is_changed, tasks.c.updated_at < _NOW), _NOW), else_=tasks.c.updated_at),
+    }
+
+
 # The version that may be changed; null for any.
 _VERSION = bindparam("version", type_=tasks.c.version.type)
 _EXPECTED = and_(_MINE, tasks.c.version == func.coalesce(_VERSION, tasks.c.version))
@@ -39,32 +65,28 @@ _INSERT = (
 )
 _COUNT = select(func.count().label("count")).where(tasks.c.user_id == bindparam("owner"))
 _GET = select(tasks).where(_MINE)
+_NEW_TITLE = bindparam("new_title", type_=tasks.c.title.type)
+_NEW_DESCRIPTION = bindparam("new_description", type_=tasks.c.description.type)
+_NEW_COMPLETED = bindparam("new_completed", type_=Boolean)
+_SETS_DESCRIPTION = bindparam("sets_description", type_=Boolean)
 # Null keeps title and completed, which cannot be null. A description can be set to null, so a flag says
 # whether it is set.
 _UPDATE = (
     update(tasks)
     .where(_EXPECTED)
     .values(
-        title=func.coalesce(bindparam("new_title", type_=tasks.c.title.type), tasks.c.title),
-        description=case(
-            (
-                bindparam("sets_description", type_=Boolean),
-                bindparam("new_description", type_=tasks.c.description.type),
-            ),
-            else_=tasks.c.description,
-        ),
-        completed=func.coalesce(bindparam("new_completed", type_=Boolean), tasks.c.completed),
-        **_TOUCHED,
+        _create_changes(
+            (tasks.c.title, func.coalesce(_NEW_TITLE, tasks.c.title)),
+            (tasks.c.description, case((_SETS_DESCRIPTION, _NEW_DESCRIPTION), else_=tasks.c.description)),
+            (tasks.c.completed, func.coalesce(_NEW_COMPLETED, tasks.c.completed)),
+        )
     )
     .returning(tasks)
 )
 _COMPLETE = (
     update(tasks)
     .where(_EXPECTED)
-    .values(
-        completed=func.coalesce(bindparam("new_completed", type_=Boolean), not_(tasks.c.completed)),
-        **_TOUCHED,
-    )
+    .values(_create_changes((tasks.c.completed, func.coalesce(_NEW_COMPLETED, not_(tasks.c.completed)))))
     .returning(tasks)
 )
 _DELETE = delete(tasks).where(_EXPECTED).returning(tasks.c.id)
@@ -184,8 +206,7 @@ async def _change(
     parameters = {"owner": owner, "task_id": task_id, "version": version, **values}
     row: TaskRow | None = await db.fetch_one(statement, parameters)
     if row is None:
-        await get(db, owner, task_id)  # raises TaskNotFound
-        raise StaleVersion
+        raise _create_stale_version(await get(db, owner, task_id))
     return row
 
 
@@ -198,5 +219,9 @@ async def _choose_version(db: Database, owner: str, task_id: int, versions: Set[
         return next(iter(versions)) if versions else None
     row = await get(db, owner, task_id)
     if row.version not in versions:
-        raise StaleVersion
+        raise _create_stale_version(row)
     return row.version
+
+
+def _create_stale_version(row: TaskRow) -> StaleVersion:
+    return StaleVersion(representations.to_task(row), entity_tags.format_version(row.version))

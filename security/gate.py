@@ -66,7 +66,7 @@ def get_bearer_token(headers: Headers) -> str:
     if not values:
         raise Unauthenticated
     if len(values) > 1:
-        raise InvalidToken
+        raise InvalidToken("format")
     scheme, _, token = values[0].partition(b" ")
     if scheme.lower() != b"bearer":
         raise Unauthenticated

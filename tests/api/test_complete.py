@@ -5,10 +5,12 @@ from tests.support.users import MISSING, User
 
 def test_complete_without_completed_toggles(ada: User):
     task = ada.create_task(description="Two litres")
-    for options in ({}, {"json": {}}, {"json": {"done": True}}):
+    null = {"content": "null", "headers": {"Content-Type": "application/json"}}
+    for options in ({}, {"json": {}}, {"json": {"done": True}}, null):
         for completed in (True, False):
             response = ada.complete(task["id"], **options)
-            task |= {"completed": completed, "updated_at": response.json()["updated_at"]}
+            updated_at, version = response.json()["updated_at"], task["version"] + 1
+            task |= {"completed": completed, "updated_at": updated_at, "version": version}
             assert (response.status_code, response.json()) == (200, task)
             assert ada.get(f"/{task['id']}").json() == task
 

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier
 from typing import Any, TypeVar
 
+import httpx
 import pytest
 
 from tests.support.raw_http import connect
@@ -31,9 +32,13 @@ def do_at_once(work: Callable[[int], T], number: int = CLIENTS) -> list[T]:
 
 def test_one_of_many_changes_to_the_same_version_succeeds(ada: User, is_long: bool):
     path = f"/{ada.create_task()['id']}"
-    for _ in range(100 if is_long else 3):
+    for number in range(100 if is_long else 3):
         tag = {"If-Match": ada.get(path).headers["etag"]}
-        responses = do_at_once(lambda n: ada.request("PATCH", path, json={"title": f"{n}"}, headers=tag))  # noqa: B023
+
+        def change(client: int) -> httpx.Response:
+            return ada.request("PATCH", path, json={"title": f"{number}.{client}"}, headers=tag)  # noqa: B023
+
+        responses = do_at_once(change)
         assert Counter(found.status_code for found in responses) == {200: 1, 412: CLIENTS - 1}
         [changed] = [response for response in responses if response.is_success]
         after = ada.get(path)

@@ -177,7 +177,7 @@ def test_updated_at_does_not_go_back_when_the_clock_does(url: str):
         rows = [
             await update(changes={"title": "y"}, now=NOON - HOUR),
             await complete(completed=None, now=NOON - HOUR),
-            await complete(completed=True, now=NOON - HOUR),
+            await complete(completed=None, now=NOON - HOUR),
             await update(changes={"title": "z"}, now=NOON + HOUR),
             await complete(completed=None, now=NOON),
             await complete(completed=None, now=NOON + 2 * HOUR),
@@ -202,6 +202,25 @@ def test_removal_of_one_users_tasks_and_keys_keeps_those_of_another(url: str):
             await create(database, "bob", title="another", key="one")
 
     run_on(url, remove)
+
+
+def test_deletion_that_takes_too_long_is_unavailable_and_continues_when_repeated(
+    url: str, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(removals, "BATCH_SIZE", 2)
+
+    async def clear(database: Database) -> None:
+        await users.create(database, "ivy", email="ivy@example.com", password_hash="x", now=NOON)
+        for _ in range(5):
+            await create(database, "ivy")
+        for left in (3, 1):
+            with pytest.raises(Unavailable) as raised:
+                await removals.clear(database, "ivy", status="all", timeout_s=0)
+            assert raised.value.headers["Retry-After"] == "1"
+            assert await tasks.count(database, "ivy") == left
+        assert await removals.clear(database, "ivy", status="all", timeout_s=0) == 1
+
+    run_on(url, clear)
 
 
 def test_user_who_is_removed_during_their_first_write_is_unavailable(url: str):

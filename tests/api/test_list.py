@@ -60,7 +60,7 @@ def test_invalid_query_is_400_with_every_violation(ada: User):
     response = ada.request("GET", "?status=done&limit=0&limit=0&undeclared=1")
     assert response.status_code == 400
     assert {(found["in"], found["pointer"], found["keyword"]) for found in response.json()["errors"]} == {
-        ("query", "/status", "enum"), ("query", "/limit", "minimum"), ("query", "/limit", "uniqueItems"),
+        ("query", "/status", "enum"), ("query", "/limit", "uniqueItems"),
         ("query", "", "additionalProperties"),
     }  # fmt: skip
 

@@ -27,7 +27,7 @@ UNKNOWN_USERS = ["no-user-has-this-id", "ADA", "%20", "-", "a%5Cb", "é", "x" * 
 def send(http: httpx.Client, operation: Operation, user_id: str, **options: Any) -> httpx.Response:
     """Send the operation's first example, unless `options` say otherwise."""
     body = {} if operation.body is None else {"json": operation.body}
-    path = operation.path.format(user_id=user_id, task_id=1)
+    path = operation.path.format(user_id=user_id, task_id=1) + operation.query
     return http.request(operation.method, path, **(body | options))
 
 
@@ -55,7 +55,7 @@ def test_invalid_request_without_a_token_is_401_and_to_another_path_403(ada: Use
 @on_sqlite
 def test_unknown_path_is_404_and_unknown_method_405_even_without_a_token(ada: User):
     assert ada.http.get(f"/api/{ada.id}/nothing").status_code == 404
-    assert ada.http.delete(ada.tasks).status_code == 405
+    assert ada.http.put(ada.tasks).status_code == 405
 
 
 @on_sqlite

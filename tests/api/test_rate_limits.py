@@ -55,7 +55,7 @@ def limited(http: httpx.Client) -> User:
 
 def sender(user: User, operation: Operation) -> Callable[[], httpx.Response]:
     """Return a function that sends the contract's example, for a missing task."""
-    path = operation.path.format(user_id=user.id, task_id=MISSING)
+    path = operation.path.format(user_id=user.id, task_id=MISSING) + operation.query
     return lambda: user.http.request(operation.method, path, json=operation.body, headers=user.headers)
 
 

@@ -18,10 +18,10 @@ def test_request_is_one_readable_line_in_colour_unless_no_color_is_set_and_ctrl_
             with open_client(f"http://127.0.0.1:{port}") as http:
                 ada = new_user(http)
                 request_id = ada.get("/7").headers["x-request-id"]
-            terminal.wait_for(f"{request_id}\r\n")
+            terminal.wait_for(f"{request_id} not-found\r\n")
             terminal.type("\x03")
             assert terminal.end() == 130
         assert "Traceback" not in terminal.shown
         [line] = [line for line in terminal.shown.splitlines() if request_id in line]
         expected = rf"\d\d:\d\d:\d\d {re.escape(status)} GET +tasks\.get +[0-9.]+ ms  {ada.id}  {request_id}"
-        assert re.fullmatch(expected, line)
+        assert re.fullmatch(f"{expected} not-found", line)

@@ -89,7 +89,7 @@ def test_exported_tasks_return_unchanged(commands: Commands):
     first = commands.run("export", "ada")
     user, tasks = parse_export(first.output)
     assert user["id"] == "ada"
-    assert tasks == [{"description": None, "completed": False} | task for task in FILE]
+    assert tasks == [{"description": None, "completed": False, "version": 1} | task for task in FILE]
     assert commands.run("user", "remove", "ada", "--yes").status == 0
     assert commands.run("export", "ada").status == 1
     assert commands.run("import", "ada", given=first.output).status == 0
@@ -109,7 +109,7 @@ def test_second_import_is_rejected_without_add(commands: Commands):
 @on_sqlite
 def test_one_bad_line_stores_nothing(commands: Commands):
     ended = commands.run("import", "eve", given=to_lines([TASK] * 1500 + [{"title": "canary" * 40}]))
-    assert ended == (1, "", "todo: line 1501 /title: maxLength\n")
+    assert ended == (1, "", "todo: line 1501: title: at most 200 characters\n")
     assert commands.run("export", "eve").status == 1
 
 

@@ -28,6 +28,8 @@ export function compare(before, after) {
 const CORRECTIONS = [
   // Generated clients name functions and arguments after these.
   { fits: ({ path, key }) => key === 'operationId' || isNameOfParameter(path), breaks: () => true },
+  // api-smart-diff joins the patterns of an allOf, also equal ones.
+  { fits: isSamePattern, breaks: () => false },
   // api-smart-diff calls some of these changes narrower, in responses and in queries.
   { fits: ({ action, path }) => action === 'replace' && isUnordered(path), breaks: () => true },
   // api-smart-diff has this the wrong way round. Null is one more value: a client may send it, or must expect it.
@@ -41,6 +43,8 @@ const CORRECTIONS = [
   // A default does not help a client that omits a new required member.
   { fits: ({ path, action }) => path.at(-2) === 'required' && action === 'add', breaks: ({ inResponse }) => !inResponse },
   { fits: isNewInput, breaks: ({ after }) => after.required === true },
+  // Only a client that sends the new header gets it.
+  { fits: isNotModifiedWithNewHeader, breaks: () => false },
   // A client treats a new error status like others of its class (RFC 9110 15). It does not expect a new success.
   { fits: isNewResponse, breaks: ({ key }) => /^[123]/.test(key) },
   // Credentials are compared at each operation.
@@ -65,6 +69,26 @@ function isUnordered(path) {
 
 function isOfWholeEnum({ path, action }, { before, after }) {
   return path.at(-2) === 'enum' && (action === 'add' ? before : after).parent.length === 0;
+}
+
+function isSamePattern({ key, action, before, after }) {
+  return key === 'pattern' && action === 'replace' && removeRepetition(before) === removeRepetition(after);
+}
+
+/** Return the pattern p of (?=p)(?=p). */
+function removeRepetition(pattern) {
+  return /^\(\?=(.*)\)(\(\?=\1\))+$/s.exec(pattern)?.[1] ?? pattern;
+}
+
+/** Return whether the change is a 304 that comes together with an optional If-None-Match. */
+function isNotModifiedWithNewHeader(change, { before, after }) {
+  if (!isNewResponse(change) || change.key !== '304') return false;
+  const [old, now] = [before, after].map(({ root }) => findHeader(root, change.path, 'If-None-Match'));
+  return old === undefined && now !== undefined && !now.required;
+}
+
+function findHeader({ paths }, [, url, method], name) {
+  return paths[url]?.[method]?.parameters?.find((found) => found.in === 'header' && found.name === name);
 }
 
 function isNewInput({ path, key, action }) {

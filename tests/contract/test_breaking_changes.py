@@ -2,8 +2,19 @@
 
 import json
 
-from tests.support.contract_checks import METHODS
-from tests.support.contract_edits import Contract, Edit, add, drop, edited, put, rename, take, together
+from tests.support.contract_checks import CONTRACT, METHODS
+from tests.support.contract_edits import (
+    Contract,
+    Edit,
+    add,
+    drop,
+    edited,
+    put,
+    rename,
+    rename_schema,
+    take,
+    together,
+)
 from tests.support.programs import run_node
 
 SCHEMAS, PARAMETERS, HEADERS = (f"components {kind}" for kind in ("schemas", "parameters", "headers"))
@@ -12,9 +23,18 @@ COMPLETE, SIGNUP, READY = f"{TASK}/complete patch", "paths /api/auth/signup post
 METRICS = "paths /metrics get"
 JSON_BODY = {"content": {"application/json": {"schema": {"type": "object"}}}}
 STRING = {"type": "string", "maxLength": 9}
+IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": STRING}
+GONE = {"description": "Not modified."}
 QUERY = {"name": "q", "in": "query", "schema": STRING}
-ONE_OF_THREE = [{"required": [name]} for name in ("title", "description", "completed")]
+ONE_OF_THREE = CONTRACT["components"]["schemas"]["TaskChanges"]["allOf"][0]["anyOf"]
+TITLE_PATTERN = CONTRACT["components"]["schemas"]["Title"]["pattern"]
 KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
+
+
+def title_and(pattern: str) -> Contract:
+    """Return the schema of a title with another pattern."""
+    return {"allOf": [{"$ref": "#/components/schemas/Title"}, {"pattern": pattern}]}
+
 
 NEITHER, BOTH, MAKING, UNMAKING = (False, False), (True, True), (True, False), (False, True)
 """Whether a change breaks clients as it is made, and as it is taken back."""
@@ -50,8 +70,8 @@ CHANGES: dict[str, tuple[tuple[bool, bool], Edit]] = {
     "a parameter has a value more": (UNMAKING, add(f"{PARAMETERS} status schema enum", "late")),
     "a parameter has another value": (BOTH, put(f"{PARAMETERS} status schema enum 0", "each")),
     "a parameter has any type": (UNMAKING, put(f"{PARAMETERS} limit schema", {"default": 1000})),
-    "another member has to be sent": (BOTH, put(f"{SCHEMAS} NewTask required 0", "description")),
-    "a member may have any type": (UNMAKING, put(f"{SCHEMAS} NewTask properties completed", {})),
+    "another member has to be sent": (BOTH, put(f"{SCHEMAS} TaskInput required 0", "description")),
+    "a member may have any type": (UNMAKING, put(f"{SCHEMAS} TaskInput properties completed", {})),
     "a parameter is limited to values": (MAKING, put(f"{PARAMETERS} cursor schema enum", ["a", "b"])),
     "a parameter has another pattern": (BOTH, put(f"{PARAMETERS} cursor schema pattern", "^a+$")),
     "a parameter has a format": (MAKING, put(f"{PARAMETERS} cursor schema format", "uuid")),
@@ -62,30 +82,43 @@ CHANGES: dict[str, tuple[tuple[bool, bool], Edit]] = {
         UNMAKING, put(f"{LIST} post requestBody content application/xml", {"schema": STRING})),
     "a body has to be XML": (
         BOTH, rename(f"{LIST} post requestBody content application/json", "application/xml")),
-    "a member may be sent": (UNMAKING, put(f"{SCHEMAS} NewUser properties name", STRING)),
+    "a member may be sent": (UNMAKING, put(f"{SCHEMAS} UserInput properties name", STRING)),
     "a member has to be sent": (
-        BOTH, together(put(f"{SCHEMAS} NewUser properties name", STRING),
-                       add(f"{SCHEMAS} NewUser required", "name"))),
+        BOTH, together(put(f"{SCHEMAS} UserInput properties name", STRING),
+                       add(f"{SCHEMAS} UserInput required", "name"))),
     "one with a default has to be sent": (
-        BOTH, together(put(f"{SCHEMAS} NewUser properties name", STRING | {"default": "a"}),
-                       add(f"{SCHEMAS} NewUser required", "name"))),
-    "a member no longer has to be sent": (UNMAKING, take(f"{SCHEMAS} NewUser required", "email")),
-    "a member is no longer read": (MAKING, drop(f"{SCHEMAS} NewTask properties completed")),
-    "a sent text may be shorter": (MAKING, put(f"{SCHEMAS} NewUser properties password maxLength", 99)),
-    "a sent text has to be longer": (MAKING, put(f"{SCHEMAS} NewUser properties password minLength", 10)),
-    "a sent text has no pattern": (UNMAKING, drop(f"{SCHEMAS} NewUser properties password pattern")),
-    "null may be sent": (UNMAKING, put(f"{SCHEMAS} NewUser properties password nullable", True)),
-    "unknown members are refused": (MAKING, put(f"{SCHEMAS} NewUser additionalProperties", False)),
+        BOTH, together(put(f"{SCHEMAS} UserInput properties name", STRING | {"default": "a"}),
+                       add(f"{SCHEMAS} UserInput required", "name"))),
+    "a member no longer has to be sent": (UNMAKING, take(f"{SCHEMAS} UserInput required", "email")),
+    "a member is no longer read": (MAKING, drop(f"{SCHEMAS} TaskInput properties completed")),
+    "a sent text may be shorter": (MAKING, put(f"{SCHEMAS} UserInput properties password maxLength", 99)),
+    "a sent text has to be longer": (MAKING, put(f"{SCHEMAS} UserInput properties password minLength", 10)),
+    "a sent text has no pattern": (UNMAKING, drop(f"{SCHEMAS} UserInput properties password pattern")),
+    "null may be sent": (UNMAKING, put(f"{SCHEMAS} UserInput properties password nullable", True)),
+    "unknown members are refused": (MAKING, put(f"{SCHEMAS} UserInput additionalProperties", False)),
     "one of some members has to be sent": (
         MAKING, put(f"{SCHEMAS} Completion anyOf", [{"required": ["completed"]}])),
     "one of fewer members has to be sent": (MAKING, drop(f"{SCHEMAS} TaskChanges allOf 0 anyOf 2")),
     "one of some members has to be sent, said without allOf": (
         NEITHER, together(put(f"{SCHEMAS} TaskChanges anyOf", ONE_OF_THREE),
                           drop(f"{SCHEMAS} TaskChanges allOf"))),
+    "the same pattern twice": (
+        NEITHER, put(f"{SCHEMAS} TaskInput properties title", title_and(TITLE_PATTERN))),
+    "two patterns": (BOTH, put(f"{SCHEMAS} TaskInput properties title", title_and("^x"))),
+    "a schema has another name": (NEITHER, rename_schema("TaskInput", "NewTask")),
     "a member or more has to be sent": (MAKING, put(f"{SCHEMAS} Completion minProperties", 1)),
     # What a client gets.
     "a new failure": (UNMAKING, put(f"{TASK} get responses 410", {"description": "Gone."})),
     "a new success": (BOTH, put(f"{TASK} delete responses 202", {"description": "Soon."})),
+    "a 304 for a new optional header": (
+        UNMAKING, together(add(f"{TASK} delete parameters", IF_NONE_MATCH),
+                           put(f"{TASK} delete responses 304", GONE))),
+    "a 304 for a new required header": (
+        BOTH, together(add(f"{TASK} delete parameters", IF_NONE_MATCH | {"required": True}),
+                       put(f"{TASK} delete responses 304", GONE))),
+    "a 304 for another header": (
+        BOTH, together(add(f"{TASK} delete parameters", IF_NONE_MATCH | {"name": "X-A"}),
+                       put(f"{TASK} delete responses 304", GONE))),
     "another success": (BOTH, rename(f"{TASK} delete responses 204", "200")),
     "a failure goes": (MAKING, drop(f"{TASK} delete responses 412")),
     "an answer has another type": (

@@ -48,6 +48,8 @@ class World:
         path = operation.path.format(
             user_id=user_id or self.ada.id, task_id=task_id or self.ada.create_task()["id"]
         )
+        if "params" not in options:
+            path += operation.query
         headers = (self.ada.headers if token is None else token) | options.pop("headers", {})
         if operation.body is not None and "content" not in options:
             options = {"json": self.credentials if is_on_accounts else operation.body} | options

@@ -1,16 +1,27 @@
-"""Each problem in the contract has the status, the title and a detail that the code has for its type."""
+"""Each problem in the contract has the status, the title and a detail that the code has for its type.
 
+The catalogue of types in the contract, its page in docs/ and the type of the TypeScript client list the same.
+"""
+
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from contract import problems
-from contract.problems import HttpProblem, Problem
+from contract.problems import Problem
+from contract.violations import create_violation
 from tests.support.contract_checks import CONTRACT
+from tests.support.server import ROOT
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
-    "InvalidRequest": {"violations": [{"in": "body", "pointer": "/title", "keyword": "maxLength"}]},
+    "InvalidRequest": {
+        "violations": [create_violation("body", ["title"], "maxLength", "at most 200 characters", 200)]
+    },
+    "InvalidToken": {"reason": "exp"},
+    "PreflightRefused": {"reason": "origin"},
+    "StaleVersion": {"current": {}, "etag": '"2"'},
     "TooLarge": {"max_bytes": 65536},
     "LongPassword": {"max_bytes": 72},
     "TooManyTasks": {"max_tasks": 100_000},
@@ -19,8 +30,9 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 RAISED = [
     found(**ARGUMENTS.get(name, {}))
     for name, found in vars(problems).items()
-    if isinstance(found, type) and issubclass(found, Problem) and found is not HttpProblem
+    if isinstance(found, type) and issubclass(found, Problem)
 ]
+CATALOGUE = CONTRACT["x-problem-types"]
 
 
 def texts(problem: Problem) -> tuple[str, int, str, str]:
@@ -50,3 +62,22 @@ def test_only_problems_outside_the_operations_are_missing_in_the_contract():
         "unauthenticated",
         "unreadable",
     }
+
+
+def test_catalogue_lists_every_type_with_its_status():
+    listed = [(entry["type"], entry["status"]) for entry in CATALOGUE]
+    assert sorted(listed) == sorted({texts(problem)[:2] for problem in RAISED})
+
+
+def test_page_shows_the_catalogue():
+    page = (ROOT / "docs" / "problems.md").read_text(encoding="utf-8")
+    rows = [
+        f"| `{entry['type']}` | {entry['status']} | {entry['when']} | {entry['action']} |"
+        for entry in CATALOGUE
+    ]
+    assert [line for line in page.splitlines() if line.startswith("| `urn:")] == rows
+
+
+def test_typescript_client_knows_every_type():
+    source = (ROOT / "clients" / "typescript" / "src" / "problem.ts").read_text(encoding="utf-8")
+    assert re.findall("'(urn:todo:problem:[a-z-]+)'", source) == [entry["type"] for entry in CATALOGUE]

@@ -32,6 +32,8 @@ class Operation(NamedTuple):
     security: list[dict[str, Any]]
     responses: dict[str, Any]
     has_input: bool
+    query: str
+    """The required query parameters with their last values, `?status=all`. Empty for most operations."""
 
     @property
     def success(self) -> int:
@@ -53,7 +55,13 @@ def operations() -> Iterator[Operation]:
                     security=found.get("security", CONTRACT["security"]),
                     responses=found["responses"],
                     has_input="parameters" in {*item, *found} or "requestBody" in found,
+                    query="".join(f"?{p['name']}={p['schema']['enum'][-1]}" for p in required_query(found)),
                 )
+
+
+def required_query(operation: dict[str, Any]) -> list[dict[str, Any]]:
+    parameters = [resolve(parameter) for parameter in operation.get("parameters", [])]
+    return [parameter for parameter in parameters if parameter["in"] == "query" and parameter.get("required")]
 
 
 def first_example(operation: dict[str, Any]) -> Any:

@@ -1,5 +1,6 @@
 """Edits to copies of the contract. Paths name what they change: keys and indexes, separated by blanks."""
 
+import json
 from collections.abc import Callable
 from copy import deepcopy
 from typing import Any
@@ -41,6 +42,17 @@ def take(path: str, item: Any) -> Edit:
 def rename(path: str, name: str) -> Edit:
     """Rename the key at the path."""
     return _at(path, lambda parent, key: parent.__setitem__(name, parent.pop(key)))
+
+
+def rename_schema(name: str, new: str) -> Edit:
+    """Rename a schema, and every reference to it."""
+
+    def edit(contract: Contract) -> None:
+        text = json.dumps(contract).replace(f'"#/components/schemas/{name}"', f'"#/components/schemas/{new}"')
+        contract |= json.loads(text)
+        contract["components"]["schemas"][new] = contract["components"]["schemas"].pop(name)
+
+    return edit
 
 
 def together(*edits: Edit) -> Edit:

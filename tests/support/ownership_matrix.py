@@ -119,7 +119,8 @@ class TwoUsers:
 
     def _attempt(self, sender: str, operation: Operation, place: Place, trick: Trick) -> Iterator[str]:
         target = self._target(sender, operation, place)
-        path, headers, body = target.path() + trick.query(target), trick.headers(target), trick.body(target)
+        path = target.path() + (trick.query(target) or operation.query)
+        headers, body = trick.headers(target), trick.body(target)
         sent = f"{sender}: {operation.method} {path} {headers or ''} {body or ''}"
         expected = _expected_status(sender, operation, place, trick)
         response = self.send(sender, operation.method, path, headers=headers, body=body)
@@ -166,6 +167,8 @@ class TwoUsers:
             return changed == []
         if target.operation.method == "POST":
             return [owner for owner, _ in changed] == [target.user] and rows.items() > self._rows.items()
+        if "{task_id}" not in target.operation.path:
+            return {owner for owner, _ in changed} == {target.user}
         return changed == [(target.user, target.task)]
 
     def changed_rows(self) -> list[tuple[str, int]]:

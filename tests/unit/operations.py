@@ -5,6 +5,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import pytest
 from connexion.resolver import RelativeResolver
 from connexion.spec import Specification
 from starlette.types import Message
@@ -72,6 +73,13 @@ def violations(operation: str, **request: Any) -> list[tuple[str, str, str]]:
     except InvalidRequest as problem:
         return sorted((found["in"], found["pointer"], found["keyword"]) for found in problem.violations)
     return []
+
+
+def problem_of(operation: str, **request: Any) -> InvalidRequest:
+    """Return the problem of an invalid request."""
+    with pytest.raises(InvalidRequest) as raised:
+        arguments(operation, **request)
+    return raised.value
 
 
 def body_violations(operation: str, body: Any) -> list[tuple[str, str]]:

@@ -55,7 +55,7 @@ def test_one_malformed_line_makes_the_list_malformed():
 def test_condition_of_another_operation_is_ignored():
     headers = [(b"if-match", b"malformed"), (b"if-none-match", b"malformed")]
     assert violations("tasks.create", headers=headers) == []
-    assert violations("tasks.list", headers=headers) == []
+    assert violations("tasks.list", headers=headers[:1]) == []
     assert violations("tasks.get", headers=headers[:1]) == []
     assert [operation for operation in IF_MATCH if violations(operation, headers=headers[1:])] == []
 
@@ -106,7 +106,7 @@ def test_if_match_names_versions_by_strong_comparison(if_match: str | None, vers
     ],
 )
 def test_if_none_match_names_a_version_by_weak_comparison(if_none_match: str | None, is_named: bool):
-    assert entity_tags.is_current(7, if_none_match) is is_named
+    assert entity_tags.is_current('"7"', if_none_match) is is_named
 
 
 def test_entity_tag_of_a_version_is_strong():

@@ -6,7 +6,14 @@ from contract.problems import NotFound
 from tests.unit import operations
 from tests.unit.operations import arguments, violations
 
-DEFAULTS = {"status": "all", "sort": "created", "order": None, "limit": 1000, "cursor": None}
+DEFAULTS = {
+    "status": "all",
+    "sort": "created",
+    "order": None,
+    "limit": 1000,
+    "cursor": None,
+    "if_none_match": None,
+}
 
 
 BROKEN = {
@@ -41,7 +48,6 @@ def test_query_that_breaks_the_contract_is_one_violation(violation: tuple[str, s
 
 def test_every_violation_of_a_query_is_named_at_once():
     assert violations("tasks.list", query="status=done&sort=id&order=up&limit=0&limit=0") == [
-        ("query", "/limit", "minimum"),
         ("query", "/limit", "uniqueItems"),
         ("query", "/order", "enum"),
         ("query", "/sort", "enum"),
@@ -73,6 +79,29 @@ def test_operation_without_query_parameters_accepts_none():
     undeclared = ("query", "", "additionalProperties")
     accepting = [name for name in operations.PATHS if undeclared not in violations(name, query="limit=5")]
     assert accepting == ["tasks.list"]
+
+
+def test_required_parameter_is_required():
+    assert violations("tasks.clear") == [("query", "/status", "required")]
+    assert violations("tasks.clear", query="status=pending") == [("query", "/status", "enum")]
+    assert arguments("tasks.clear", query="status=completed") == {"user_id": "ada", "status": "completed"}
+
+
+@pytest.mark.parametrize(
+    ("operation", "query", "detail"),
+    [
+        ("tasks.list", "q=1", "query: unknown parameter, known are status, sort, order, limit, cursor"),
+        ("tasks.get", "q=1", "query: unknown parameter, there are none here"),
+        ("tasks.list", "limit=5&limit=6", "limit: only once"),
+        ("tasks.list", "limit=0", "limit: at least 1"),
+        ("tasks.list", "status=done", "status: must be one of all, pending, completed"),
+        ("tasks.clear", "", "status: required"),
+        ("tasks.list", "cursor=%20", "cursor: must be taken from the Link of a page"),
+        ("tasks.list", "limit=%FF", "query: must be UTF-8 in percent-encoding"),
+    ],
+)
+def test_detail_names_the_parameter_and_the_rule(operation: str, query: str, detail: str):
+    assert operations.problem_of(operation, query=query).detail == detail
 
 
 @pytest.mark.parametrize(

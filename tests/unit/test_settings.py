@@ -39,7 +39,7 @@ def test_every_setting_has_a_default():
     assert settings == Settings()
     assert settings.database_url == "sqlite:///todo.db"
     assert (settings.host, settings.port, settings.public_url) == ("127.0.0.1", 8000, "http://127.0.0.1:8000")
-    assert settings.cors_origins == ("http://localhost:3000",)
+    assert settings.cors_origins == ("http://localhost:3000", "http://localhost:5173")
     assert settings.has_outside_issuer is False
 
 

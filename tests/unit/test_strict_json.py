@@ -81,7 +81,8 @@ STRICT = {
 def test_other_json_raises_one_violation_of_the_whole_body(raw: bytes):
     with pytest.raises(InvalidRequest) as raised:
         strict_json.loads(raw)
-    assert raised.value.violations == [{"in": "body", "pointer": "", "keyword": "json"}]
+    [violation] = raised.value.violations
+    assert (violation["in"], violation["pointer"], violation["keyword"]) == ("body", "", "json")
 
 
 @pytest.mark.parametrize(("raw", "value"), STRICT.values(), ids=STRICT)

@@ -10,8 +10,8 @@ export type { components, paths } from "./schema.js";
 export type { PageOptions, Task, TaskQuery } from "./pages.js";
 export type { Send } from "./retries.js";
 export type { Token, TokenSource } from "./tokens.js";
-export { type Problem, TodoProblem } from "./problem.js";
-export type NewTask = components["schemas"]["NewTask"];
+export { type Problem, type ProblemType, TodoProblem } from "./problem.js";
+export type NewTask = components["schemas"]["TaskInput"];
 export type TaskChanges = components["schemas"]["TaskChanges"];
 
 export interface TodoClientOptions {

@@ -76,7 +76,7 @@ export interface paths {
         };
         /**
          * List tasks, page by page
-         * @description A page has at most `limit` tasks. If tasks are created or changed while a client reads the pages, each unchanged task still appears exactly once.
+         * @description A page has at most `limit` tasks. If tasks are created or changed while a client reads the pages, each unchanged task still appears exactly once. A client that asks again and again sends the `ETag` of the page as `If-None-Match`: the response is 304 without a body if nothing has changed.
          */
         get: operations["tasks.list"];
         put?: never;
@@ -85,7 +85,11 @@ export interface paths {
          * @description Only `title` is required. `completed` is false by default. A user of an outside issuer needs no sign-up here before the first task.
          */
         post: operations["tasks.create"];
-        delete?: never;
+        /**
+         * Delete all completed tasks, or all tasks
+         * @description The deletion is final. `status=all` also removes the responses that are stored for an `Idempotency-Key`. Tasks are deleted in steps. If the time does not suffice for all of them, the response is 503, and the same request deletes the rest.
+         */
+        delete: operations["tasks.clear"];
         options?: never;
         head?: never;
         patch?: never;
@@ -148,7 +152,7 @@ export interface paths {
         head?: never;
         /**
          * Set or toggle completed
-         * @description Without a body, or with `{}`, the request toggles `completed`. With `{"completed": true}` or `{"completed": false}` it sets `completed`, and can be repeated safely.
+         * @description Without a body, or with `{}` or `null`, the request toggles `completed`. With `{"completed": true}` or `{"completed": false}` it sets `completed`, and can be repeated safely.
          */
         patch: operations["tasks.complete"];
         trace?: never;
@@ -242,6 +246,12 @@ export interface components {
         /** Format: int64 */
         TaskId: number;
         /**
+         * Format: int64
+         * @description 1 for a new task. Each change that changes something adds 1. The `ETag` of the task is this number in double quotes.
+         * @example 1
+         */
+        Version: number;
+        /**
          * @description Has a character that is not white space, and no NUL.
          * @example Buy milk
          */
@@ -272,14 +282,19 @@ export interface components {
             completed: boolean;
             created_at: components["schemas"]["Timestamp"];
             updated_at: components["schemas"]["Timestamp"];
+            version: components["schemas"]["Version"];
         };
         Tasks: components["schemas"]["Task"][];
+        Deletion: {
+            /** Format: int64 */
+            deleted: number;
+        };
         /**
          * @example {
          *       "title": "Buy milk"
          *     }
          */
-        NewTask: {
+        TaskInput: {
             title: components["schemas"]["Title"];
             description?: components["schemas"]["Description"];
             completed?: boolean;
@@ -294,11 +309,17 @@ export interface components {
             title?: components["schemas"]["Title"];
             description?: components["schemas"]["Description"];
             completed?: boolean;
-        } & (unknown | unknown | unknown);
+        } & ({
+            title: components["schemas"]["Title"];
+        } | {
+            description: components["schemas"]["Description"];
+        } | {
+            completed: boolean;
+        });
         Completion: {
             completed?: boolean;
-        };
-        NewUser: {
+        } | null;
+        UserInput: {
             email: components["schemas"]["Email"];
             /**
              * Format: password
@@ -357,12 +378,14 @@ export interface components {
             title: string;
             /** Format: int32 */
             status: number;
-            /** @description The cause and the remedy, for people. */
+            /** @description The cause and the remedy, in words for the user of an application. */
             detail: string;
             /** @description The X-Request-Id of this response. */
             request_id: string;
-            /** @description The violations of this contract, if the status is 400. */
+            /** @description The violations of this contract, if the status is 400. One for each place in the request. */
             errors?: components["schemas"]["Violation"][];
+            /** @description The current state of the task, if the status is 412. */
+            current?: components["schemas"]["Task"];
         };
         Violation: {
             /**
@@ -374,6 +397,13 @@ export interface components {
             pointer: string;
             /** @description The violated rule of this contract, for example `required`, `maxLength` or `type`. */
             keyword: string;
+            /**
+             * Format: int64
+             * @description The number in the rule, for example 200 for `maxLength`.
+             */
+            limit?: number;
+            /** @description The name of the member and the rule, in words for the user of an application. */
+            detail: string;
         };
     };
     responses: {
@@ -401,6 +431,22 @@ export interface components {
             };
             content?: never;
         };
+        /** @description The client has the current state of the page. */
+        PageNotModified: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                Vary: components["headers"]["Vary"];
+                /**
+                 * @description The state of the page, a weak entity tag for `If-None-Match`. It changes with each task of the page and with its `Link`.
+                 * @example W/"5f1d7a84db00d2fce00b31a7fc73224f"
+                 */
+                ETag: string;
+                Link: components["headers"]["Link"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
         /** @description The server is alive or ready. */
         Health: {
             headers: {
@@ -416,7 +462,7 @@ export interface components {
                 "application/json": components["schemas"]["Health"];
             };
         };
-        /** @description The request violates this contract. `errors` lists every violation. */
+        /** @description The request violates this contract. `errors` lists every violation, in words for the user. */
         InvalidRequest: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -426,15 +472,17 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:todo:problem:invalid-request",
-                 *       "title": "The request does not keep to the contract",
+                 *       "title": "The request is not valid",
                  *       "status": 400,
-                 *       "detail": "body /title: maxLength.",
+                 *       "detail": "title: at most 200 characters",
                  *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c",
                  *       "errors": [
                  *         {
                  *           "in": "body",
                  *           "pointer": "/title",
-                 *           "keyword": "maxLength"
+                 *           "keyword": "maxLength",
+                 *           "limit": 200,
+                 *           "detail": "title: at most 200 characters"
                  *         }
                  *       ]
                  *     }
@@ -494,7 +542,7 @@ export interface components {
                  *       "type": "urn:todo:problem:forbidden",
                  *       "title": "This is not yours",
                  *       "status": 403,
-                 *       "detail": "The token opens the tasks of its own user only.",
+                 *       "detail": "You can open only your own tasks.",
                  *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
                  *     }
                  */
@@ -674,19 +722,20 @@ export interface components {
                 /**
                  * @example {
                  *       "type": "urn:todo:problem:key-in-use",
-                 *       "title": "The first request is still under way",
+                 *       "title": "The first request is still in progress",
                  *       "status": 409,
-                 *       "detail": "A request with this Idempotency-Key has not been answered yet. Try again in a moment.",
+                 *       "detail": "This task is still being saved. Try again in a moment.",
                  *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
                  *     }
                  */
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The task has changed since the version in `If-Match`. Nothing was stored. Get the task again. */
+        /** @description The task has changed since the version in `If-Match`. Nothing was stored. `current` is its current state, and `ETag` the version of that. */
         StaleVersion: {
             headers: {
                 "X-Request-Id": components["headers"]["X-Request-Id"];
+                ETag: components["headers"]["ETag"];
                 [name: string]: unknown;
             };
             content: {
@@ -695,8 +744,18 @@ export interface components {
                  *       "type": "urn:todo:problem:stale-version",
                  *       "title": "The task has changed",
                  *       "status": 412,
-                 *       "detail": "The task is not in the version that If-Match names. Read it again, then decide.",
-                 *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
+                 *       "detail": "This task was changed in the meantime. Look at its current state, then decide.",
+                 *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c",
+                 *       "current": {
+                 *         "id": 42,
+                 *         "user_id": "ada",
+                 *         "title": "Buy oat milk",
+                 *         "description": "Two litres",
+                 *         "completed": false,
+                 *         "created_at": "2026-11-21T09:30:00.125000Z",
+                 *         "updated_at": "2026-11-21T09:31:00.250000Z",
+                 *         "version": 2
+                 *       }
                  *     }
                  */
                 "application/problem+json": components["schemas"]["Problem"];
@@ -755,7 +814,7 @@ export interface components {
                  *       "type": "urn:todo:problem:too-many-requests",
                  *       "title": "Too many requests",
                  *       "status": 429,
-                 *       "detail": "This limit is used up. Try again when Retry-After is over.",
+                 *       "detail": "Too many requests. Try again in 37 seconds.",
                  *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
                  *     }
                  */
@@ -790,6 +849,8 @@ export interface components {
         task_id: components["schemas"]["TaskId"];
         /** @description Which tasks to list. */
         status: "all" | "pending" | "completed";
+        /** @description Which tasks to delete. It has no default, so that a mistake of a client deletes nothing. */
+        deleted_status: "completed" | "all";
         /** @description Sort by the time of creation, by the time of the last change, or by title (by code point, so upper case comes first). Equal tasks are sorted by `id`. */
         sort: "created" | "updated" | "title";
         /** @description Ascending or descending. The default is newest first for times, and A to Z for titles. */
@@ -802,6 +863,8 @@ export interface components {
         if_match: components["schemas"]["EntityTags"];
         /** @description Return the task only if this is no longer its current `ETag` (RFC 9110 13.1.2). Otherwise the response is 304. */
         if_none_match: components["schemas"]["EntityTags"];
+        /** @description Return the page only if this is no longer its `ETag`. Otherwise the response is 304. */
+        if_none_match_page: components["schemas"]["EntityTags"];
         /** @description A key that the client generates for this task, for example a UUID, and sends again with each retry. For 24 hours a request with the same key and the same body creates nothing and gets the first response again. With another body the response is 422. Keys of different users are independent. */
         idempotency_key: string;
     };
@@ -868,7 +931,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewUser"];
+                "application/json": components["schemas"]["UserInput"];
             };
         };
         responses: {
@@ -971,7 +1034,10 @@ export interface operations {
                 /** @description The start of the page, from the `Link` of the previous page. A cursor is valid for the same user, `status`, `sort` and `order`. `limit` may change. */
                 cursor?: components["parameters"]["cursor"];
             };
-            header?: never;
+            header?: {
+                /** @description Return the page only if this is no longer its `ETag`. Otherwise the response is 304. */
+                "If-None-Match"?: components["parameters"]["if_none_match_page"];
+            };
             path: {
                 /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
                 user_id: components["parameters"]["user_id"];
@@ -986,6 +1052,11 @@ export interface operations {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
                     "Cache-Control": components["headers"]["Cache-Control"];
                     Vary: components["headers"]["Vary"];
+                    /**
+                     * @description The state of the page, a weak entity tag for `If-None-Match`. It changes with each task of the page and with its `Link`.
+                     * @example W/"5f1d7a84db00d2fce00b31a7fc73224f"
+                     */
+                    ETag: string;
                     Link: components["headers"]["Link"];
                     [name: string]: unknown;
                 };
@@ -993,6 +1064,7 @@ export interface operations {
                     "application/json": components["schemas"]["Tasks"];
                 };
             };
+            304: components["responses"]["PageNotModified"];
             400: components["responses"]["InvalidRequest"];
             401: components["responses"]["Unauthenticated"];
             403: components["responses"]["Forbidden"];
@@ -1018,7 +1090,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewTask"];
+                "application/json": components["schemas"]["TaskInput"];
             };
         };
         responses: {
@@ -1046,6 +1118,48 @@ export interface operations {
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
             422: components["responses"]["NotCreated"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    "tasks.clear": {
+        parameters: {
+            query: {
+                /** @description Which tasks to delete. It has no default, so that a mistake of a client deletes nothing. */
+                status: components["parameters"]["deleted_status"];
+            };
+            header?: never;
+            path: {
+                /** @description The user whose tasks these are: `user.id` of the response of `POST /api/auth/login`, which is the `sub` of the token. Any other value is 403. */
+                user_id: components["parameters"]["user_id"];
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How many tasks this request has deleted. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "deleted": 3
+                     *     }
+                     */
+                    "application/json": components["schemas"]["Deletion"];
+                };
+            };
+            400: components["responses"]["InvalidRequest"];
+            401: components["responses"]["Unauthenticated"];
+            403: components["responses"]["Forbidden"];
+            404: components["responses"]["NoSuchPath"];
+            414: components["responses"]["UriTooLong"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             503: components["responses"]["Unavailable"];
@@ -1097,7 +1211,7 @@ export interface operations {
         };
         requestBody: {
             content: {
-                "application/json": components["schemas"]["NewTask"];
+                "application/json": components["schemas"]["TaskInput"];
             };
         };
         responses: {

@@ -4,6 +4,7 @@
 //   OPTIONS        more of betterAuth's options, as JSON
 //   JWT_OPTIONS    the jwt plugin's, as JSON
 //   FILES          what it serves beside, as JSON: the file for each path
+//   TODO_URL       set: a deleted user's tasks are deleted there first, as docs/better-auth.md says
 //   ONLY_EMAIL     set: tokens carry the email, as the README advises, and not the whole row
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
@@ -16,7 +17,7 @@ import { jwt } from "better-auth/plugins";
 import { SignJWT } from "jose";
 import pg from "pg";
 
-const { PORT, BETTER_AUTH_URL, BETTER_AUTH_SECRET, DATABASE_URL, ONLY_EMAIL } = process.env;
+const { PORT, BETTER_AUTH_URL, BETTER_AUTH_SECRET, DATABASE_URL, ONLY_EMAIL, TODO_URL } = process.env;
 const { user, ...others } = JSON.parse(process.env.OPTIONS ?? "{}");
 const jwtOptions = JSON.parse(process.env.JWT_OPTIONS ?? "{}");
 const files = JSON.parse(process.env.FILES ?? "{}");
@@ -29,12 +30,19 @@ const options = {
     ? new pg.Pool({ connectionString: DATABASE_URL })
     : memoryAdapter({ user: [], session: [], account: [], verification: [], jwks: [] }),
   emailAndPassword: { enabled: true },
-  user: { deleteUser: { enabled: true }, ...user },
+  user: { deleteUser: { enabled: true, beforeDelete: TODO_URL && deleteTasks }, ...user },
   plugins: [jwt(jwtOptions)],
   ...others,
 };
 if (DATABASE_URL) await (await getMigrations(options)).runMigrations();
 const auth = betterAuth(options);
+
+async function deleteTasks({ id }, request) {
+  const { token } = await auth.api.getToken({ headers: request.headers });
+  const url = `${TODO_URL}/api/${encodeURIComponent(id)}/tasks?status=all`;
+  const response = await fetch(url, { method: "DELETE", headers: { Authorization: `Bearer ${token}` } });
+  if (!response.ok) throw new Error(`the tasks are not deleted: ${response.status}`);
+}
 
 // The route of a Next.js frontend that shares its secret with the todo backend: Better Auth has no HS256.
 async function mintSharedSecretToken(request, response) {

@@ -7,7 +7,7 @@ from tests.support.programs import compile_typescript
 from tests.support.server import ROOT
 
 FOLDER = ROOT / "test-output" / "better-auth"  # below the project, where its packages are found
-FILES = ("auth.ts", "browser.ts", "route.ts")
+FILES = ("auth.ts", "browser.ts", "route.ts", "delete-tasks.ts")
 # What a Next.js app declares.
 DECLARATIONS = """
 declare module "next/headers" { export function headers(): Promise<Headers>; }

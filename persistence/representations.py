@@ -15,6 +15,7 @@ def to_task(row: TaskRow) -> dict[str, Any]:
         "completed": row.completed,
         "created_at": row.created_at,
         "updated_at": row.updated_at,
+        "version": row.version,
     }
 
 
