@@ -68,7 +68,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
         ),
         middlewares=[
             partial(EdgeMiddleware, cors_rules=Cors(settings.cors_origins, document), tracing=tracing),
-            docs.DocsMiddleware,
+            partial(docs.DocsMiddleware, issuer=settings.issuer),
             LifespanMiddleware,
         ],
         swagger_ui_options=docs.OPTIONS,

@@ -75,6 +75,11 @@ class Settings:
             if (text := getattr(self, name)) and "://" in text and "/" in text.partition("://")[2]
         ]
 
+    @property
+    def issuer(self) -> str:
+        """Who signs the tokens: jwks, secret, or accounts for the built-in issuer."""
+        return "jwks" if self.jwks_url else "secret" if self.better_auth_secret else "accounts"
+
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] | None = None) -> "Settings":
         """Read the settings from `environ`, by default from `.env` and the environment, which wins.

@@ -62,7 +62,7 @@ class EdgeMiddleware(SpecMiddleware):
     async def _route(self, request: Request, send: Send) -> None:
         guard.check(request)
         path = request.scope["path"]
-        if path.startswith(docs.PATH):
+        if path.startswith(docs.PATH) or path == "/":
             await self._app(request.scope, request.receive, send)
             return
         operation, request.path_arguments = self._routes.find(request.record.method, path)

@@ -259,6 +259,14 @@ def test_odd_path_outside_of_tasks_is_404_without_a_redirect(secret_server: Serv
         assert (response.status, response.headers.get("location")) == (404, None), target
 
 
+def test_root_redirects_to_the_docs_below_any_prefix_of_a_proxy(ada: User):
+    for method in ("GET", "HEAD"):
+        response = ada.http.request(method, "/")
+        assert (response.status_code, response.headers["location"]) == (307, "docs/")
+        assert response.headers["cache-control"] == "no-store"
+    assert ada.http.post("/").status_code == 404
+
+
 @pytest.mark.parametrize("path", CONTRACT["paths"])
 def test_method_that_a_path_does_not_have_is_405_with_those_that_it_has(ada: User, path: str):
     allowed = {method.upper() for method in CONTRACT["paths"][path]} - {"PARAMETERS"}

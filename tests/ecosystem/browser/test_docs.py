@@ -5,14 +5,17 @@ The pictures of the README are made here, in test-output/.
 
 import json
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.ecosystem.better_auth.frontend import as_issuer
 from tests.ecosystem.browser.swagger import Shown, Swagger
 from tests.ecosystem.browser.tab import PICTURES, Tab
 from tests.support.contract_checks import open_client, operations
 from tests.support.server import Server, run_server
+from tests.support.users import SECRET
 
 
 @pytest.fixture(scope="module")
@@ -52,6 +55,49 @@ def test_page_loads_from_the_server_alone_and_begins_with_the_accounts(swagger: 
     assert [panel.field(name).input_value() for name in ("user_id", "task_id")] == ["", ""]
 
 
+def test_root_redirects_to_the_page(server: Server, new_tab: Callable[..., Tab]):
+    tab = new_tab()
+    response = tab.page.goto(f"{server.url}/")
+    assert response is not None
+    assert (response.status, tab.page.url) == (200, f"{server.url}/docs/")
+
+
+STEPS = {
+    "accounts": ({}, "Create an account with POST /api/auth/signup."),
+    "jwks": (as_issuer("http://localhost:9"), "Sign in to the application that signs the tokens"),
+    "secret": ({"BETTER_AUTH_SECRET": SECRET}, "Sign in to the application that shares its secret"),
+}
+
+
+@pytest.mark.parametrize("issuer", STEPS)
+def test_first_steps_are_those_of_the_issuer(folder: Path, new_tab: Callable[..., Tab], issuer: str):
+    settings, step = STEPS[issuer]
+    with run_server(folder, DATABASE_URL=f"sqlite:///{folder / issuer}.db", **settings) as server:
+        shown = Swagger(new_tab(), server.url).page.locator("#first-steps").inner_text()
+    assert step in shown
+    assert [other for other in STEPS if other != issuer and STEPS[other][1] in shown] == []
+
+
+def test_response_other_than_2xx_is_one_line_until_it_is_opened(swagger: Swagger):
+    panel = swagger.open("tasks.create")
+    rows = panel.root.locator("tr.response")
+    folded = rows.filter(has=swagger.page.get_by_role("button", expanded=False))
+    assert rows.count() - folded.count() == 1
+    folded.filter(has_text="422").get_by_role("button").click()
+    panel.root.get_by_text("urn:todo:problem:key-reused").first.wait_for()
+
+
+def test_user_of_the_token_is_filled_in_also_after_a_reload(swagger: Swagger, session: dict[str, Any]):
+    swagger.authorize(session["access_token"])
+    for operation_id in ("tasks.list", "tasks.create"):
+        panel = swagger.open(operation_id)
+        assert panel.field("user_id").input_value() == session["user"]["id"]
+        panel.toggle()
+    swagger.page.reload()
+    panel = swagger.open("tasks.list")
+    assert panel.execute().status == 200
+
+
 def test_page_can_neither_call_another_server_nor_run_an_injected_script(swagger: Swagger):
     violation = "violates the following Content Security Policy directive"
     with pytest.raises(Exception, match="Failed to fetch"):
@@ -66,8 +112,10 @@ def test_page_can_neither_call_another_server_nor_run_an_injected_script(swagger
 
 def test_every_operation_succeeds_with_the_suggested_values(swagger: Swagger):
     ids: dict[str, object] = {}
-    # As the page shows them, except that a task is deleted last.
-    for operation in sorted(operations(), key=lambda operation: operation.method == "DELETE"):
+    # As the page shows them, except that tasks are deleted last.
+    for operation in sorted(
+        operations(), key=lambda found: (found.method == "DELETE", found.id == "tasks.clear")
+    ):
         panel = swagger.open(operation.id)
         panel.fill(ids)
         suggested = panel.body.input_value() if operation.body is not None else "null"
@@ -86,13 +134,9 @@ def read_ids(operation_id: str, shown: Shown, swagger: Swagger) -> dict[str, obj
     return {"task_id": shown.json()["id"]} if operation_id == "tasks.create" else {}
 
 
-def test_created_task_is_shown_with_its_headers_and_a_reload_keeps_the_authorization(
-    swagger: Swagger, session: dict[str, Any]
-):
-    user = {"user_id": session["user"]["id"]}
+def test_created_task_is_shown_with_its_headers(swagger: Swagger, session: dict[str, Any]):
     swagger.authorize(session["access_token"])
     panel = swagger.open("tasks.create")
-    panel.fill(user)
     shown = panel.execute()
     panel.save_picture(PICTURES / "docs-created.png")
     with swagger.page.expect_response("**/tasks") as again:
@@ -101,10 +145,6 @@ def test_created_task_is_shown_with_its_headers_and_a_reload_keeps_the_authoriza
     assert again.value.json()["id"] > shown.json()["id"]
     assert shown.headers["location"].endswith(f"/tasks/{shown.json()['id']}")
     assert shown.headers["etag"] == '"1"'
-    swagger.page.reload()
-    panel = swagger.open("tasks.list")
-    panel.fill(user)
-    assert panel.execute().status == 200
 
 
 def test_wrong_login_shows_the_problem(swagger: Swagger):
@@ -118,4 +158,9 @@ def test_wrong_login_shows_the_problem(swagger: Swagger):
 def test_page_fits_on_a_phone(server: Server, new_tab: Callable[..., Tab]):
     swagger = Swagger(new_tab(viewport={"width": 390, "height": 844}, is_mobile=True), server.url)
     swagger.tab.save_picture("docs-phone")
+    panel = swagger.open("tasks.create")
     assert swagger.page.evaluate("[innerWidth, document.documentElement.scrollWidth]") == [390, 390]
+    panel.root.screenshot(path=PICTURES / "docs-phone-operation.png")
+    parts = panel.root.locator(".parameters-col_description, .response-col_description, .body-param__text")
+    widths = parts.evaluate_all("parts => parts.map((part) => part.getBoundingClientRect().right)")
+    assert max(widths) <= 390
