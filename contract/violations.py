@@ -44,7 +44,7 @@ def describe(keyword: str, schema: Schema) -> tuple[str, int | None]:
     Raise KeyError if the words cannot be derived and the schema has no `x-detail`.
     """
     limit = schema[keyword] if keyword in _LIMITS else None
-    if keyword == "pattern" or (keyword == "format" and "x-detail" in schema):
+    if keyword in _UNDERIVABLE or (keyword == "format" and "x-detail" in schema):
         return schema["x-detail"], None
     return _TEXTS[keyword](schema), limit
 
@@ -63,14 +63,14 @@ def check_texts(schema: Schema) -> None:
 def choose_best(violations: Iterable[Violation]) -> list[Violation]:
     """Return the violation that helps most for each place.
 
-    "At least one of" is only returned alone: a member that is present but wrong breaks that rule, too.
+    A violation of `not` is only returned alone: the other violations are more exact.
     """
     best: dict[str, Violation] = {}
     for violation in violations:
         chosen = best.setdefault(violation["pointer"], violation)
         if _RANKS[violation["keyword"]] < _RANKS[chosen["keyword"]]:
             best[violation["pointer"]] = violation
-    others = [found for found in best.values() if found["keyword"] != "anyOf"]
+    others = [found for found in best.values() if found["keyword"] != "not"]
     return others or [*best.values()]
 
 
@@ -93,10 +93,6 @@ def _describe_unknown(schema: Schema) -> str:
     return f"unknown parameter, known are {known}" if known else "unknown parameter, there are none here"
 
 
-def _describe_alternatives(schema: Schema) -> str:
-    return f"at least one of {', '.join(option['required'][0] for option in schema['anyOf'])}"
-
-
 def _describe_length(schema: Schema) -> str:
     count = schema["minLength"]
     return "must not be empty" if count == 1 else f"at least {count} characters"
@@ -112,10 +108,10 @@ _TEXTS: dict[str, Callable[[Schema], str]] = {
     "minimum": lambda schema: f"at least {schema['minimum']}",
     "maximum": lambda schema: f"at most {schema['maximum']}",
     "additionalProperties": _describe_unknown,
-    "anyOf": _describe_alternatives,
 }
+_UNDERIVABLE = ("pattern", "not")
 _LIMITS = frozenset({"maxLength", "minLength", "minimum", "maximum"})
 _ANNOTATIONS = frozenset({"default", "description", "title", "x-detail"})
 _PARENTS = frozenset({"allOf", "items", "properties"})
 # The first of the broken rules of a place is reported.
-_RANKS = {keyword: rank for rank, keyword in enumerate([*_TEXTS, "pattern"])}
+_RANKS = {keyword: rank for rank, keyword in enumerate([*_TEXTS, *_UNDERIVABLE])}

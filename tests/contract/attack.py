@@ -44,25 +44,26 @@ class Attack:
         return sum(count for (_, name), count in self.successes.items() if name == operation)
 
 
-def find_gaps(attacked: Attack, least: int) -> list[str]:
+def find_gaps(attacked: Attack, least: int, *, linked: bool = True) -> list[str]:
     """Return what the run has not proved.
 
     Each operation must have succeeded `least` times, or once when it has no input and so only one request.
-    Each operation that the contract links to must have succeeded after its link. Every check must have run.
+    If `linked`, each operation that the contract links to must have succeeded after its link. Every check
+    must have run.
     """
     needed = {
         f"{operation.method} {operation.path}": least if operation.has_input else 1
         for operation in operations()
         if operation.id != "service.contract"  # schemathesis loads the contract from it and leaves it out
     }
-    linked = ["POST /api/auth/login", *(name for name in needed if "{task_id}" in name)]
+    targets = ["POST /api/auth/login", *(name for name in needed if "{task_id}" in name)] if linked else []
     return [
         *(
             f"{name}: {attacked.successes_of(name)} successes, {count} needed"
             for name, count in needed.items()
             if attacked.successes_of(name) < count
         ),
-        *(f"{name}: no success after a link" for name in linked if not attacked.successes["stateful", name]),
+        *(f"{name}: no success after a link" for name in targets if not attacked.successes["stateful", name]),
         *(f"{name}: never checked" for name in (OWN_CHECKS | BUILT_IN_CHECKS) - attacked.checks),
     ]
 

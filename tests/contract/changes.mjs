@@ -148,8 +148,13 @@ function resolve(part, root) {
   return unwrap(Object.fromEntries(Object.entries(part).map(([name, value]) => [name, resolve(value, root)])));
 }
 
-/** Replace an allOf with one schema by that schema. */
-function unwrap({ allOf, ...part }) {
+/** Replace an allOf with one schema by that schema, and what is not not a schema too. */
+function unwrap({ not, ...part }) {
+  if (not?.not) return unwrap({ ...part, allOf: [...(part.allOf ?? []), not.not] });
+  return unwrapAllOf(not ? { ...part, not } : part);
+}
+
+function unwrapAllOf({ allOf, ...part }) {
   if (allOf?.length === 1 && !Object.keys(allOf[0]).some((name) => name in part)) return { ...part, ...allOf[0] };
   return allOf ? { ...part, allOf } : part;
 }

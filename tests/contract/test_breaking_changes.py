@@ -26,7 +26,7 @@ STRING = {"type": "string", "maxLength": 9}
 IF_NONE_MATCH = {"name": "If-None-Match", "in": "header", "schema": STRING}
 GONE = {"description": "Not modified."}
 QUERY = {"name": "q", "in": "query", "schema": STRING}
-ONE_OF_THREE = CONTRACT["components"]["schemas"]["TaskChanges"]["allOf"][0]["anyOf"]
+ONE_OF_THREE = CONTRACT["components"]["schemas"]["TaskChanges"]["not"]["not"]["anyOf"]
 TITLE_PATTERN = CONTRACT["components"]["schemas"]["Title"]["pattern"]
 KEY = {"type": "apiKey", "in": "header", "name": "X-Key"}
 
@@ -98,10 +98,10 @@ CHANGES: dict[str, tuple[tuple[bool, bool], Edit]] = {
     "unknown members are refused": (MAKING, put(f"{SCHEMAS} UserInput additionalProperties", False)),
     "one of some members has to be sent": (
         MAKING, put(f"{SCHEMAS} Completion anyOf", [{"required": ["completed"]}])),
-    "one of fewer members has to be sent": (MAKING, drop(f"{SCHEMAS} TaskChanges allOf 0 anyOf 2")),
-    "one of some members has to be sent, said without allOf": (
+    "one of fewer members has to be sent": (MAKING, drop(f"{SCHEMAS} TaskChanges not not anyOf 2")),
+    "one of some members has to be sent, said without not": (
         NEITHER, together(put(f"{SCHEMAS} TaskChanges anyOf", ONE_OF_THREE),
-                          drop(f"{SCHEMAS} TaskChanges allOf"))),
+                          drop(f"{SCHEMAS} TaskChanges not"))),
     "the same pattern twice": (
         NEITHER, put(f"{SCHEMAS} TaskInput properties title", title_and(TITLE_PATTERN))),
     "two patterns": (BOTH, put(f"{SCHEMAS} TaskInput properties title", title_and("^x"))),

@@ -309,16 +309,10 @@ export interface components {
             title?: components["schemas"]["Title"];
             description?: components["schemas"]["Description"];
             completed?: boolean;
-        } & ({
-            title: components["schemas"]["Title"];
-        } | {
-            description: components["schemas"]["Description"];
-        } | {
-            completed: boolean;
-        });
+        };
         Completion: {
             completed?: boolean;
-        } | null;
+        };
         UserInput: {
             email: components["schemas"]["Email"];
             /**
