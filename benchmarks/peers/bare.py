@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-TASK = "id, user_id, title, description, completed, created_at, updated_at"
+TASK = "id, user_id, title, description, completed, created_at, updated_at, version"
 GET = f"SELECT {TASK} FROM tasks WHERE user_id = %s AND id = %s"
 LIST = f"SELECT {TASK} FROM tasks WHERE user_id = %s ORDER BY created_at DESC, id DESC LIMIT %s"
 CREATE = f"""
@@ -25,7 +25,7 @@ INSERT INTO tasks (user_id, title, description, completed, created_at, updated_a
 VALUES (%s, %s, %s, false, now(), now()) RETURNING {TASK}
 """
 COMPLETE = f"""
-UPDATE tasks SET completed = NOT completed, updated_at = greatest(updated_at, now())
+UPDATE tasks SET completed = NOT completed, updated_at = greatest(updated_at, now()), version = version + 1
 WHERE user_id = %s AND id = %s RETURNING {TASK}
 """
 
@@ -73,7 +73,7 @@ async def fetch(statement: str, values: tuple[Any, ...]) -> list[dict[str, Any]]
 
 
 def task(row: tuple[Any, ...]) -> dict[str, Any]:
-    number, user_id, title, description, completed, created_at, updated_at = row
+    number, user_id, title, description, completed, created_at, updated_at, version = row
     return {
         "id": number,
         "user_id": user_id,
@@ -82,6 +82,7 @@ def task(row: tuple[Any, ...]) -> dict[str, Any]:
         "completed": completed,
         "created_at": created_at,
         "updated_at": updated_at,
+        "version": version,
     }
 
 

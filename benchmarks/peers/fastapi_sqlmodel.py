@@ -52,6 +52,7 @@ class Task(TaskBase, table=True):
     user_id: str = Field(primary_key=True)
     created_at: datetime = Field(default_factory=now, sa_column=moment())
     updated_at: datetime = Field(default_factory=now, sa_column=moment())
+    version: int = 1
 
 
 class TaskCreate(TaskBase):
@@ -63,6 +64,7 @@ class TaskPublic(TaskBase):
     user_id: str
     created_at: datetime
     updated_at: datetime
+    version: int
 
 
 def get_session() -> Iterator[Session]:
@@ -121,6 +123,7 @@ def complete_task(session: SessionDep, owner: Owner, task_id: int) -> Task:
         raise HTTPException(status_code=404, detail="Task not found")
     task.completed = not task.completed
     task.updated_at = now()
+    task.version += 1
     session.add(task)
     session.commit()
     session.refresh(task)

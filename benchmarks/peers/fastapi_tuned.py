@@ -22,7 +22,7 @@ from pydantic import BaseModel, Field
 SECRET = os.environ["BETTER_AUTH_SECRET"]
 REMEMBERED_S, MAX_REMEMBERED = 30, 10_000
 
-TASK = "id, user_id, title, description, completed, created_at, updated_at"
+TASK = "id, user_id, title, description, completed, created_at, updated_at, version"
 GET = f"SELECT {TASK} FROM tasks WHERE user_id = %s AND id = %s"
 LIST = f"SELECT {TASK} FROM tasks WHERE user_id = %s ORDER BY created_at DESC, id DESC LIMIT %s"
 CREATE = f"""
@@ -30,7 +30,7 @@ INSERT INTO tasks (user_id, title, description, completed, created_at, updated_a
 VALUES (%s, %s, %s, %s, now(), now()) RETURNING {TASK}
 """
 COMPLETE = f"""
-UPDATE tasks SET completed = NOT completed, updated_at = greatest(updated_at, now())
+UPDATE tasks SET completed = NOT completed, updated_at = greatest(updated_at, now()), version = version + 1
 WHERE user_id = %s AND id = %s RETURNING {TASK}
 """
 
@@ -135,7 +135,7 @@ async def fetch_one(statement: str, values: tuple[Any, ...]) -> dict[str, Any]:
 
 
 def task(row: tuple[Any, ...]) -> dict[str, Any]:
-    number, user_id, title, description, completed, created_at, updated_at = row
+    number, user_id, title, description, completed, created_at, updated_at, version = row
     return {
         "id": number,
         "user_id": user_id,
@@ -144,6 +144,7 @@ def task(row: tuple[Any, ...]) -> dict[str, Any]:
         "completed": completed,
         "created_at": created_at,
         "updated_at": updated_at,
+        "version": version,
     }
 
 

@@ -48,10 +48,13 @@ class Answer(NamedTuple):
 
 
 class Task(NamedTuple):
-    """A task and its version. The server sets the id and the times."""
+    """A task. The server sets the id and the times."""
 
-    version: int
     shown: dict[str, Any]
+
+    @property
+    def version(self) -> int:
+        return int(self.shown["version"])
 
     @property
     def etag(self) -> str:
@@ -114,14 +117,14 @@ class Model:
         agree("whether the id was there before", task_id in self.ids, False)
         agree("updated_at", answer.body.get("updated_at"), answer.body.get("created_at"))
         agree("Location", answer.location, f"/api/{self.user_id}/tasks/{task_id}")
-        self._write(task_id, Task(1, with_times_of(answer, self._new(task_id) | given)), answer, 201)
+        self._write(task_id, Task(with_times_of(answer, self._new(task_id) | given)), answer, 201)
         self.ids.append(task_id)
         if operation.key is not None:
             self.keys[operation.key] = (operation.body, answer)
         return None
 
     def _new(self, task_id: int) -> dict[str, Any]:
-        return {"id": task_id, "user_id": self.user_id}
+        return {"id": task_id, "user_id": self.user_id, "version": 1}
 
     def _write(self, task_id: int, task: Task, answer: Answer, status: int) -> None:
         agree("status", answer.status, status)
@@ -134,10 +137,12 @@ class Model:
 
     def _put(self, operation: Operation, answer: Answer) -> None:
         before = self.tasks[operation.task_id]
-        shown = with_times_of(answer, before.shown | only_fields(operation.body))
+        shown = before.shown | only_fields(operation.body)
+        if shown != before.shown:
+            shown = with_times_of(answer, shown | {"version": before.version + 1})
         agree("created_at", shown["created_at"], before.shown["created_at"])
         agree("whether time goes back", moment(shown) < moment(before.shown), False)
-        self._write(operation.task_id, Task(before.version + 1, shown), answer, 200)
+        self._write(operation.task_id, Task(shown), answer, 200)
 
     _patch = _put
 

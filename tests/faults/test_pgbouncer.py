@@ -91,7 +91,7 @@ def round_of(person: User, title: str, mine: list[Any]) -> Iterator[bool]:
     mine.insert(0, created)
     yield person.get().json() == mine
     toggled = person.complete(created["id"]).json()
-    yield toggled == created | {"completed": True, "updated_at": toggled["updated_at"]}
+    yield toggled == created | {"completed": True, "updated_at": toggled["updated_at"], "version": 2}
     mine[0] = toggled
     yield person.get(status="completed").json() == mine
 

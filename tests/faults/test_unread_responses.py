@@ -19,7 +19,7 @@ from tests.support.server import COMMAND, Server, eventually, run_server
 from tests.support.users import User, sign_token
 
 PAGE = get(f"{TASKS}?limit=1000")
-SMALL = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+SMALL = b"GET /nothing HTTP/1.1\r\nHost: a\r\n\r\n"
 UNREAD_S = 10
 WATCH_S = 2  # between two looks of the server
 

@@ -64,12 +64,14 @@ test("a problem says what is wrong, to programs and to people", async () => {
     params: { path: { user_id } },
     body: { title: " " },
   });
-  assert.deepEqual(error?.errors, [{ in: "body", pointer: "/title", keyword: "pattern" }]);
+  const detail = "title: must not be blank";
+  assert.equal(error?.detail, detail);
+  assert.deepEqual(error?.errors, [{ in: "body", pointer: "/title", keyword: "pattern", detail }]);
   const problem = new TodoProblem(response, error);
   assert.equal(problem.status, 400);
   assert.equal(problem.problem?.type, "urn:todo:problem:invalid-request");
   assert.equal(problem.requestId, response.headers.get("X-Request-Id"));
-  assert.match(problem.message, /: body \/title: pattern/);
+  assert.match(problem.message, /: title: must not be blank/);
 });
 
 test("what a proxy answers is an error without a problem", () => {
