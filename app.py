@@ -23,7 +23,7 @@ from contract.cors import Cors
 from contract.edge import EdgeMiddleware
 from handlers.context import Services
 from observability import metrics
-from persistence import idempotency, schema
+from persistence import expiry, schema
 from persistence.database import Database
 from persistence.quota import Quota
 from security import jwk, keys
@@ -143,7 +143,7 @@ async def _lifespan(
 
 async def _sweep_after(upgrading: asyncio.Task[None], services: Services) -> None:
     await asyncio.wait({upgrading})
-    await idempotency.sweep_forever(services.database, services.clock)
+    await expiry.sweep_forever(services.database, services.clock)
 
 
 async def check_assembly(settings: Settings) -> None:

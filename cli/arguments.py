@@ -93,12 +93,14 @@ def _add_keys(commands: Any) -> None:
         "--revoke",
         action="store_true",
         help="after a leak: remove all previous keys. Running servers reject their tokens after 5 minutes at"
-        " most, and all users must log in again",
+        " most, and clients must refresh their sessions",
     )
 
 
 def _add_user(commands: Any) -> None:
-    user = commands.add_parser("user", help="add or remove a user", description="Add or remove a user.")
+    user = commands.add_parser(
+        "user", help="add, change or remove a user", description="Add, change or remove a user."
+    )
     actions = user.add_subparsers(required=True, metavar="ACTION", title="actions")
     add = _add_command(
         actions,
@@ -110,6 +112,16 @@ def _add_user(commands: Any) -> None:
         " accounts.",
     )
     add.add_argument("email", type=_parse_text, metavar="EMAIL", help="the email of the account")
+    set_password = _add_command(
+        actions,
+        "set-password",
+        "cli.user:set_password",
+        "set the password of an account",
+        "Set the password of an account by the rules of the sign-up, and end all of its sessions. Ask for the"
+        " password twice, or read one line if standard input is not a terminal. Access tokens stay valid"
+        " until they expire, for 15 minutes at most.",
+    )
+    set_password.add_argument("user", type=_parse_text, metavar="USER", help=USER)
     remove = _add_command(
         actions,
         "remove",

@@ -1,4 +1,4 @@
-"""`todo user add` and `todo user remove`."""
+"""`todo user add`, `todo user set-password` and `todo user remove`."""
 
 import asyncio
 import getpass
@@ -66,6 +66,24 @@ async def _add(settings: Settings, email: str, password: str) -> str:
         row = await accounts.create(db, passwords, email=email, password=password, now=datetime.now(UTC))
     passwords.close()
     return row.id
+
+
+def set_password(settings: Settings, arguments: Namespace) -> None:
+    """Set the password of an account, and end its sessions."""
+    if settings.has_outside_issuer:
+        raise CommandError(OutsideIssuer.detail)
+    password = _read_password()
+    _check("NewPassword", password)
+    asyncio.run(_set_password(settings, arguments.user, password))
+
+
+async def _set_password(settings: Settings, name: str, password: str) -> None:
+    passwords = Passwords()
+    async with open_database(settings) as db:
+        if not await users.is_own_table(db):
+            raise CommandError(ACCOUNTS_ELSEWHERE)
+        await accounts.set_password(db, passwords, await get_user_id(db, name), password)
+    passwords.close()
 
 
 class _FoundUser(NamedTuple):

@@ -17,7 +17,7 @@ def format_version(version: int) -> str:
 
 def compute_page_tag(states: Iterable[tuple[object, ...]], link: str) -> str:
     """Return the weak entity tag of a page, from the state of each task and the Link of the page."""
-    return f'W/"{hashlib.blake2b(strict_json.dumps([*states, link]), digest_size=16).hexdigest()}"'
+    return f'W/"{hashlib.sha256(strict_json.dumps([*states, link])).hexdigest()[:32]}"'
 
 
 def parse_if_match(if_match: str | None) -> Set[int] | None:

@@ -84,7 +84,7 @@ class Operation:
         body, status, headers = response
         is_sent = request.record.method != "HEAD" or not isinstance(body, Iterator)
         content = _serialize(body) if is_sent else b""
-        raw = [*self._fixed_headers]
+        raw = self._fixed_headers[1:] if "Cache-Control" in headers else [*self._fixed_headers]
         raw += [(name.lower().encode(), value.encode()) for name, value in headers.items()]
         if body is not None:
             raw.append((b"content-type", self._media_types[status]))

@@ -94,6 +94,14 @@ class WrongCredentials(Problem):
     headers = _BEARER
 
 
+class SessionEnded(Problem):
+    """A refresh token that is not accepted, whatever the cause."""
+
+    status, code, title = 401, "session-ended", "The session has ended"
+    detail = "Sign in again."
+    headers = _BEARER
+
+
 class Forbidden(Problem):
     status, code, title = 403, "forbidden", "This is not yours"
     detail = "You can open only your own tasks."
@@ -189,6 +197,13 @@ class LongPassword(WeakPassword):
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__(f"The password may be at most {max_bytes} bytes of UTF-8.")
+
+
+class WrongPassword(Problem):
+    """A wrong password with a valid token. A 401 would make clients fetch another token."""
+
+    status, code, title = 422, "wrong-password", "The password is wrong"
+    detail = "This is not the current password of your account."
 
 
 class KeyReused(Problem):

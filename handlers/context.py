@@ -50,6 +50,13 @@ def get_issuer() -> Issuer:
     return built_in
 
 
+def get_user() -> str:
+    """Return the user of the token."""
+    user = current_request.get().record.user
+    assert user is not None  # the operation requires a token
+    return user
+
+
 def get_network() -> str:
     """Return the widest network of the client."""
     return get_networks(current_request.get().scope.get("client"))[-1].name

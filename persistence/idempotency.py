@@ -3,10 +3,8 @@
 https://datatracker.ietf.org/doc/html/draft-ietf-httpapi-idempotency-key-header
 """
 
-import asyncio
 import hashlib
 import json
-import logging
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -14,15 +12,12 @@ from typing import Any, NamedTuple
 from sqlalchemy import Integer, bindparam, delete, select, tuple_, update
 from sqlalchemy.dialects.postgresql import insert
 
-from contract.problems import KeyInUse, KeyReused, Unavailable
+from contract.problems import KeyInUse, KeyReused
 from persistence.database import Database, Transaction
 from persistence.errors import Locked
 from persistence.tables import IdempotencyKeyRow, idempotency_keys
 
-log = logging.getLogger("todo.idempotency")
-
 LIFETIME = timedelta(hours=24)
-SWEEP_EVERY_S = 3600
 MAX_SWEPT_ROWS = 1000  # in a statement, so that no other write waits long
 
 _KEYS = idempotency_keys.c
@@ -115,14 +110,6 @@ async def _find_response(db: Transaction, mine: dict[str, Any], digest: str) -> 
     return StoredResponse(content.encode(), headers)
 
 
-async def sweep_forever(db: Database, clock: Callable[[], datetime]) -> None:
-    """Remove expired keys, now and every hour."""
-    while True:
-        try:
-            while await db.execute(_SWEEP, {"expired": clock() - LIFETIME, "at_most": MAX_SWEPT_ROWS}):
-                pass
-        except Unavailable as unavailable:
-            log.warning("expired idempotency keys are not removed: %s", unavailable.__cause__)
-        except Exception:
-            log.exception("expired idempotency keys are not removed")
-        await asyncio.sleep(SWEEP_EVERY_S)
+async def sweep(db: Database, now: datetime) -> int:
+    """Remove some of the expired keys, and return how many."""
+    return await db.execute(_SWEEP, {"expired": now - LIFETIME, "at_most": MAX_SWEPT_ROWS})

@@ -13,18 +13,23 @@ metadata = MetaData()
 
 
 class _UtcText(TypeDecorator[datetime]):
-    """An aware datetime, stored by SQLite as text in UTC without a zone, which sorts by time."""
+    """An aware datetime, stored by SQLite as text in UTC without a zone, which sorts by time.
 
-    impl = DateTime
+    SQLAlchemy's own type for SQLite stores the same text, and takes 2.3 µs and not 0.3 to read it.
+    """
+
+    impl = Text
     cache_ok = True
 
-    def process_bind_param(self, value: datetime | None, _dialect: Any) -> datetime | None:
+    def process_bind_param(self, value: datetime | None, _dialect: Any) -> str | None:
         """Convert to UTC."""
-        return None if value is None else value.astimezone(UTC).replace(tzinfo=None)
+        if value is None:
+            return None
+        return value.astimezone(UTC).isoformat(" ", "microseconds").removesuffix("+00:00")
 
-    def process_result_value(self, value: datetime | None, _dialect: Any) -> datetime | None:
+    def process_result_value(self, value: str | None, _dialect: Any) -> datetime | None:
         """Read as UTC."""
-        return None if value is None else value.replace(tzinfo=UTC)
+        return None if value is None else datetime.fromisoformat(f"{value}Z")
 
 
 # Aware on both databases; on PostgreSQL a timestamptz, read in UTC, the time zone of each session.
@@ -124,6 +129,32 @@ class ImportProgressRow(NamedTuple):
     file: str
     stored: int
     updated_at: datetime
+
+
+# The sessions of the built-in accounts. `nonce` derives the secret from the previous one.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("user_id", Text, primary_key=True),
+    Column("id", Text, primary_key=True),
+    Column("secret_digest", Text, nullable=False),
+    Column("previous_digest", Text),
+    Column("nonce", Text),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("rotated_at", UtcDateTime, nullable=False),
+)
+
+
+class SessionRow(NamedTuple):
+    """A row of sessions."""
+
+    user_id: str
+    id: str
+    secret_digest: str
+    previous_digest: str | None
+    nonce: str | None
+    created_at: datetime
+    rotated_at: datetime
 
 
 # The keys of the built-in issuer. `number` counts up, so that only one of two servers that create the next

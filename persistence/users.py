@@ -5,10 +5,10 @@ from contextlib import suppress
 from datetime import datetime
 from typing import TypeVar
 
-from sqlalchemy import bindparam, delete, insert, or_, select, text
+from sqlalchemy import bindparam, delete, func, insert, or_, select, text, update
 
 from contract.problems import EmailTaken, Unavailable, UnknownUser
-from persistence.database import Database
+from persistence.database import Database, Transaction
 from persistence.errors import ConstraintViolated, OwnerMissing
 from persistence.tables import UserRow, users
 
@@ -24,6 +24,11 @@ _ID_BY_NAME = (
     .where(or_(_IS_ID, users.c.email == bindparam("email")))
     .order_by(_IS_ID.desc())
     .limit(1)
+)
+_CHANGE_PASSWORD = (
+    update(users)
+    .where(_IS_ID, users.c.password_hash == func.coalesce(bindparam("old_hash"), users.c.password_hash))
+    .values(password_hash=bindparam("new_hash"))
 )
 _REMOVE = delete(users).where(users.c.id == bindparam("owner"))
 # One row of nulls, for the names of the columns.
@@ -59,6 +64,14 @@ async def find_id(db: Database, name: str, *, email: str) -> str | None:
 async def find_account(db: Database, user_id: str) -> UserRow | None:
     """Return the row of a user. None if the table belongs to another program."""
     return await db.fetch_one(_BY_ID, {"id": user_id}) if await is_own_table(db) else None
+
+
+async def change_password(db: Transaction, owner: str, *, old_hash: str | None, new_hash: str) -> bool:
+    """Set the hash of the password if it is `old_hash`, or whatever it is if that is None.
+
+    Return False if the account does not exist or has another hash.
+    """
+    return await db.execute(_CHANGE_PASSWORD, {"name": owner, "old_hash": old_hash, "new_hash": new_hash}) > 0
 
 
 async def remove(db: Database, owner: str) -> None:

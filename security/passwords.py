@@ -12,7 +12,7 @@ import bcrypt
 from prometheus_client import Counter as CounterMetric
 from prometheus_client import Gauge
 
-from contract.problems import CommonPassword, LongPassword, Unavailable, WrongCredentials
+from contract.problems import CommonPassword, LongPassword, Unavailable
 
 T = TypeVar("T")
 
@@ -52,13 +52,12 @@ class Passwords:
             raise CommonPassword
         return (await self._run(partial(_hash, encoded), network)).decode()
 
-    async def check(self, password: str, password_hash: str | None, *, network: str) -> None:
-        """Raise WrongCredentials unless the password matches the hash. None never matches, in equal time."""
+    async def matches(self, password: str, password_hash: str | None, *, network: str) -> bool:
+        """Return whether the password matches the hash. None never matches, in equal time."""
         encoded = password.encode()
         known = password_hash.encode() if password_hash else await asyncio.wrap_future(self._no_account)
-        is_right = await self._run(partial(bcrypt.checkpw, encoded[:MAX_BYTES], known), network)
-        if not is_right or password_hash is None or len(encoded) > MAX_BYTES:
-            raise WrongCredentials
+        is_equal = await self._run(partial(bcrypt.checkpw, encoded[:MAX_BYTES], known), network)
+        return is_equal and password_hash is not None and len(encoded) <= MAX_BYTES
 
     async def _run(self, work: Callable[[], T], network: str) -> T:
         if self._unfinished >= MAX_WAITING + THREADS or self._by_network[network] >= MAX_SHARE:

@@ -245,6 +245,7 @@ def test_rows_have_the_columns_of_their_tables():
         tables.tasks: tables.TaskRow,
         tables.idempotency_keys: tables.IdempotencyKeyRow,
         tables.import_progress: tables.ImportProgressRow,
+        tables.sessions: tables.SessionRow,
         tables.signing_keys: tables.SigningKeyRow,
     }
     assert {*rows} == {*metadata.tables.values()}

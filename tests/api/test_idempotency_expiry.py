@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, insert, select, update
 
-from persistence import idempotency
+from persistence import expiry, idempotency
 from persistence.database import Database
 from persistence.tables import idempotency_keys, users
 from tests.support.databases import migrate, on_sqlite, run_on
@@ -95,7 +95,7 @@ def sweep(url: str, clock: Callable[[], datetime], *, until: Callable[[], bool])
     """Keep sweeping until the condition is true or 5 s are over. Return whether it is true."""
 
     async def keep_sweeping(database: Database) -> bool:
-        sweeping = asyncio.create_task(idempotency.sweep_forever(database, clock))
+        sweeping = asyncio.create_task(expiry.sweep_forever(database, clock))
         is_true = await asyncio.to_thread(eventually, until, 5)
         sweeping.cancel()
         return is_true
@@ -129,7 +129,7 @@ def test_one_sweep_removes_every_expired_key_and_no_other(stored: Stored, monkey
 
 
 def test_sweep_is_repeated_even_after_it_failed(stored: Stored, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(idempotency, "SWEEP_EVERY_S", 0.05)
+    monkeypatch.setattr(expiry, "SWEEP_EVERY_S", 0.05)
     url, read_keys = stored
     times = iter([NOON, NOON, "no time", NOON + DAY])
     assert sweep(url, lambda: next(times, NOON + DAY), until=lambda: read_keys() == [set(), set()])

@@ -43,8 +43,9 @@ def session(accounts: httpx.Client, account: dict[str, Any]) -> httpx.Response:
 
 def test_login_returns_a_bearer_token_and_its_user(session: httpx.Response, account: dict[str, Any]):
     token = session.json()["access_token"]
-    expected = {"access_token": token, "token_type": "Bearer", "expires_in": 900, "user": account}
-    assert session.json() == expected
+    fixed = {"token_type": "Bearer", "expires_in": 900, "refresh_expires_in": 30 * 24 * 3600}
+    refresh_token = session.json()["refresh_token"]
+    assert session.json() == fixed | {"access_token": token, "refresh_token": refresh_token, "user": account}
     assert session.headers["cache-control"] == "no-store"
 
 

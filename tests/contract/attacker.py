@@ -17,6 +17,7 @@ ADA = os.environ["ADA_ID"]
 ADA_CREDENTIALS = json.loads(os.environ["ADA_CREDENTIALS"])
 ADA_HEADERS = {"Authorization": f"Bearer {os.environ['ADA_TOKEN']}"}
 BOB_HEADERS = {"Authorization": f"Bearer {os.environ['BOB_TOKEN']}"}
+_refresh_tokens = ["none"]
 BOBS_CANARY = os.environ["BOBS_CANARY"].encode()
 
 
@@ -33,17 +34,39 @@ def before_call(_context: HookContext, case: Case, _kwargs: dict) -> None:
     is_mistaken = case.meta is not None and case.meta.is_negative_at(ParameterLocation.HEADER)
     if is_stateful or is_mistaken or operation_id == "tasks.delete":
         _drop_conditions(case)
-    if operation_id in {"tasks.get", "tasks.delete"} and not is_stateful:
-        case.path_parameters["task_id"] = _create_task(case)
+    _make_acceptable(case, operation_id, is_stateful=is_stateful)
+
+
+def _make_acceptable(case: Case, operation_id: str, *, is_stateful: bool) -> None:
+    """Put values into a request that a random request would not have."""
+    password = ADA_CREDENTIALS["password"]
     if operation_id == "auth.login" and not _follows_signup(case):
         case.body = ADA_CREDENTIALS
-    if operation_id == "auth.signup" and is_stateful:
+    elif operation_id == "auth.signup" and is_stateful:
         case.body = {**case.body, "email": f"{secrets.token_hex(8)}@example.com"}  # each sign-up its own
+    elif operation_id == "auth.change_password":
+        case.body = {"current_password": password, "new_password": password}
+    elif operation_id == "auth.delete_account":
+        case.body = {"password": f"not {password}"}  # Ada is needed
+    elif operation_id == "auth.refresh" and not is_stateful:
+        case.body = {"refresh_token": _next_refresh_token(case)}
+    elif operation_id in {"tasks.get", "tasks.delete"} and not is_stateful:
+        case.path_parameters["task_id"] = _create_task(case)
 
 
 def _go_to_ada(case: Case) -> None:
     if "user_id" in case.path_parameters:
         case.path_parameters["user_id"] = ADA
+
+
+def _next_refresh_token(case: Case) -> str:
+    """Return a refresh token of Ada. Log in again if the last one has ended."""
+    url = f"{case.operation.schema.get_base_url().rstrip('/')}/api/auth"
+    response = requests.post(f"{url}/refresh", json={"refresh_token": _refresh_tokens[-1]}, timeout=20)
+    if not response.ok:
+        response = requests.post(f"{url}/login", json=ADA_CREDENTIALS, timeout=20)
+    _refresh_tokens.append(response.json()["refresh_token"])
+    return _refresh_tokens[-1]
 
 
 def _create_task(case: Case) -> int:

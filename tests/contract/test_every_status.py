@@ -8,9 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
+from tests.support.accounts import NEW_PASSWORD, PASSWORD, Account, create_account
 from tests.support.contract_checks import Operation, check_response, open_client, operations
 from tests.support.server import Server, run_server, start_server, wait_until_live
 from tests.support.users import MISSING, SECRET, User, new_user
@@ -31,6 +34,8 @@ class World:
     accounts_away: httpx.Client
     credentials: dict[str, str]
     signed_up: httpx.Response
+    grace: Account
+    session: dict[str, Any]
 
     def send(
         self,
@@ -50,10 +55,30 @@ class World:
         )
         if "params" not in options:
             path += operation.query
-        headers = (self.ada.headers if token is None else token) | options.pop("headers", {})
+        of_grace = {"Authorization": f"Bearer {self.session['access_token']}"}
+        own = of_grace if at is self.accounts else self.ada.headers
+        headers = (own if token is None else token) | options.pop("headers", {})
         if operation.body is not None and "content" not in options:
-            options = {"json": self.credentials if is_on_accounts else operation.body} | options
+            options = {"json": self.body_of(operation)} | options
         return at.request(operation.method, path, headers=headers, **options)
+
+    def body_of(self, operation: Operation) -> Any:
+        """Return a body with which the operation succeeds."""
+        bodies: dict[str, Any] = {
+            "auth.signup": self.credentials,
+            "auth.login": self.credentials,
+            "auth.refresh": self.session,
+            "auth.logout": {"refresh_token": "of.no.session"},
+            "auth.change_password": {"current_password": PASSWORD, "new_password": NEW_PASSWORD},
+            "auth.delete_account": {"password": PASSWORD},
+        }
+        return bodies.get(operation.id, operation.body)
+
+
+def send_of_another_account(world: World, operation: Operation) -> httpx.Response:
+    """Send a request that ends the account or its sessions, for a new account."""
+    session = create_account(world.accounts, world.grace.server).log_in()
+    return world.send(operation, token={"Authorization": f"Bearer {session['access_token']}"})
 
 
 def send_without_end(world: World, operation: Operation) -> httpx.Response:
@@ -61,7 +86,7 @@ def send_without_end(world: World, operation: Operation) -> httpx.Response:
         yield b"{"
         time.sleep(1.5)  # these servers wait a second
 
-    at = world.accounts_away if operation.id.startswith("auth.") else world.away
+    at = world.away if operation.security else world.accounts_away
     return world.send(operation, at=at, content=body(), headers={"Content-Type": "application/json"})
 
 
@@ -77,8 +102,17 @@ def send_to_nothing(world: World, operation: Operation) -> httpx.Response:
 
 
 def send_without_database(world: World, operation: Operation) -> httpx.Response:
-    at = world.accounts_away if operation.id.startswith("auth.") else world.away
-    return world.send(operation, at=at)
+    if not operation.id.startswith("auth."):
+        return world.send(operation, at=world.away)
+    return world.send(operation, at=world.accounts_away, token=sign_with_an_unknown_key(world.accounts_away))
+
+
+def sign_with_an_unknown_key(accounts: httpx.Client) -> dict[str, str]:
+    """Return a token of the server's issuer, whose key the server looks up in its database."""
+    origin = str(accounts.base_url).rstrip("/")
+    claims = {"sub": "grace", "iss": origin, "aud": origin, "exp": int(time.time()) + 600}
+    key = Ed25519PrivateKey.generate()
+    return {"Authorization": f"Bearer {jwt.encode(claims, key, 'EdDSA', headers={'kid': 'unknown'})}"}
 
 
 def send_twice(world: World, operation: Operation) -> httpx.Response:
@@ -128,6 +162,17 @@ SPECIAL: dict[tuple[str, str], Scenario] = {
     ("auth.login", "401"): lambda world, operation: world.send(
         operation, json=world.credentials | {"password": "three green pigeons"}
     ),
+    ("auth.refresh", "401"): lambda world, operation: world.send(
+        operation, json={"refresh_token": "of.no.session"}
+    ),
+    ("auth.change_password", "200"): send_of_another_account,
+    ("auth.change_password", "422"): lambda world, operation: world.send(
+        operation, json={"current_password": "wrong", "new_password": NEW_PASSWORD}
+    ),
+    ("auth.delete_account", "204"): send_of_another_account,
+    ("auth.delete_account", "422"): lambda world, operation: world.send(
+        operation, json={"password": "wrong"}
+    ),
     ("tasks.create", "409"): send_while_the_first_is_in_flight,
     ("tasks.create", "422"): send_another_with_the_same_key,
 }
@@ -176,11 +221,24 @@ def world(
     limited: httpx.Client,
     accounts: httpx.Client,
     away: tuple[httpx.Client, httpx.Client],
+    account_server: Server,
 ) -> World:
     credentials = {"email": f"{secrets.token_hex(8)}@example.com", "password": "three green parrots"}
     signed_up = accounts.post("/api/auth/signup", json=credentials)
     ada = new_user(http)
-    return World(secret_server, ada, limited, away[0], accounts, away[1], credentials, signed_up)
+    grace = create_account(accounts, account_server)
+    return World(
+        secret_server,
+        ada,
+        limited,
+        away[0],
+        accounts,
+        away[1],
+        credentials,
+        signed_up,
+        grace,
+        grace.log_in(),
+    )
 
 
 @pytest.mark.parametrize(("operation_id", "status"), DOCUMENTED)

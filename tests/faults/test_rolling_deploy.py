@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from persistence.schema import get_newest
 from tests.faults.load import SUCCESSES, run_clients
 from tests.support.server import ROOT, Server, run_server, wait_until_live
 from tests.support.users import SECRET
@@ -23,13 +24,15 @@ PROGRAM = (
     "security",
     "server",
 )
-MIGRATION = '''
+NEWEST = get_newest()
+LATER = f"{int(NEWEST) + 1:04}"
+MIGRATION = f'''
 """Additions of a later version."""
 
 from alembic import op
 
-revision = "0006"
-down_revision = "0005"
+revision = "{LATER}"
+down_revision = "{NEWEST}"
 
 
 def upgrade() -> None:
@@ -48,7 +51,7 @@ def later_version(tmp_path_factory: pytest.TempPathFactory) -> str:
     for name in (*PROGRAM, "setting_parsers.py", "settings.py"):
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    (folder / "persistence/migrations/versions/0006_added.py").write_text(MIGRATION)
+    (folder / "persistence/migrations/versions" / f"{LATER}_added.py").write_text(MIGRATION)
     return str(folder)
 
 
@@ -71,7 +74,7 @@ def test_deploy_and_rollback_fail_no_request(
         time.sleep(1)
         for server in servers:
             wait_until_live(server, path="/health/ready", timeout_s=1)
-        assert '"from":"0005","to":"0006"' in servers[1].log
+        assert f'"from":"{NEWEST}","to":"{LATER}"' in servers[1].log
         assert [server.log.count(WARNING) for server in servers] == [0, 0, 1]
         for load in loads:
             assert load.statuses() <= SUCCESSES

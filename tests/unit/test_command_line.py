@@ -21,7 +21,8 @@ def commands(root: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser
 def test_every_command_has_a_function_and_a_description():
     found = commands(create_parser())
     assert {name.removeprefix("todo ") for name in found} == {
-        "serve", "migrate", "check-config", "check-token", "keys rotate", "user add", "user remove", "export",
+        "serve", "migrate", "check-config", "check-token", "keys rotate", "user add", "user set-password",
+        "user remove", "export",
         "import",
     }  # fmt: skip
     for command in found.values():

@@ -44,6 +44,106 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/auth/refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Get the next tokens of a session
+         * @description Exchanges a refresh token for the next one and a new access token. A refresh token may be sent again within 30 seconds, by another tab or after a lost response: the response has the same next token. A token that was replaced earlier ends the session, because somebody has copied it. The response to every rejected token is the same.
+         */
+        post: operations["auth.refresh"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End a session
+         * @description The refresh token is no longer accepted. The response is 204 whether or not it was valid. An access token is valid until it expires, for 15 minutes at most.
+         */
+        post: operations["auth.logout"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The account of the token
+         * @description For a page that has a token and wants to show whose it is.
+         */
+        get: operations["auth.me"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/change-password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Change the password
+         * @description Ends every other session of the account, and starts a new one. The new password has the same rules as at sign-up.
+         */
+        post: operations["auth.change_password"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/auth/delete-account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete the account
+         * @description Deletes the tasks, the stored responses, the sessions and the account. The deletion is final. If the time does not suffice, the response is 503, and the same request deletes the rest. The account is deleted last.
+         */
+        post: operations["auth.delete_account"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/auth/jwks": {
         parameters: {
             query?: never;
@@ -313,22 +413,24 @@ export interface components {
         Completion: {
             completed?: boolean;
         };
+        /**
+         * Format: password
+         * @description At least 8 characters and at most 72 bytes of UTF-8, without NUL.
+         * @example three green parrots
+         */
+        NewPassword: string;
+        /**
+         * Format: password
+         * @example three green parrots
+         */
+        Password: string;
         UserInput: {
             email: components["schemas"]["Email"];
-            /**
-             * Format: password
-             * @description At least 8 characters and at most 72 bytes of UTF-8, without NUL.
-             * @example three green parrots
-             */
-            password: string;
+            password: components["schemas"]["NewPassword"];
         };
         Credentials: {
             email: components["schemas"]["Email"];
-            /**
-             * Format: password
-             * @example three green parrots
-             */
-            password: string;
+            password: components["schemas"]["Password"];
         };
         User: {
             id: components["schemas"]["UserId"];
@@ -341,10 +443,43 @@ export interface components {
             token_type: "Bearer";
             /**
              * Format: int32
-             * @description Seconds until the token expires.
+             * @description Seconds until the access token expires.
              */
             expires_in: number;
+            /** @description Keep it as secret as a password. Each refresh returns another one. */
+            refresh_token: string;
+            /**
+             * Format: int32
+             * @description Seconds until the session ends unless it is refreshed.
+             */
+            refresh_expires_in: number;
             user: components["schemas"]["User"];
+        };
+        /**
+         * @example {
+         *       "refresh_token": "6f1c8a52-4a1e-4f0e-9a43-0d8f2c6b7e15.Zm9ydHktdHdv.c2VjcmV0"
+         *     }
+         */
+        RefreshToken: {
+            refresh_token: string;
+        };
+        /**
+         * @example {
+         *       "current_password": "three green parrots",
+         *       "new_password": "four blue parrots"
+         *     }
+         */
+        PasswordChange: {
+            current_password: components["schemas"]["Password"];
+            new_password: components["schemas"]["NewPassword"];
+        };
+        /**
+         * @example {
+         *       "password": "three green parrots"
+         *     }
+         */
+        Confirmation: {
+            password: components["schemas"]["Password"];
         };
         KeySet: {
             keys: {
@@ -412,6 +547,17 @@ export interface components {
             };
             content: {
                 "application/json": components["schemas"]["Task"];
+            };
+        };
+        /** @description The tokens of the session, and its user. */
+        Session: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "Cache-Control": components["headers"]["Cache-Control"];
+                [name: string]: unknown;
+            };
+            content: {
+                "application/json": components["schemas"]["Session"];
             };
         };
         /** @description The client has the current version of the task. */
@@ -518,6 +664,26 @@ export interface components {
                  *       "title": "Email or password is wrong",
                  *       "status": 401,
                  *       "detail": "No account has this email and password.",
+                 *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The refresh token is not accepted. Sign in again. */
+        SessionEnded: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                "WWW-Authenticate": components["headers"]["WWW-Authenticate"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:todo:problem:session-ended",
+                 *       "title": "The session has ended",
+                 *       "status": 401,
+                 *       "detail": "Sign in again.",
                  *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
                  *     }
                  */
@@ -645,6 +811,35 @@ export interface components {
                  *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
                  *     }
                  */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The password is wrong. */
+        WrongPassword: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:todo:problem:wrong-password",
+                 *       "title": "The password is wrong",
+                 *       "status": 422,
+                 *       "detail": "This is not the current password of your account.",
+                 *       "request_id": "4f9e7c1b2a6d4e0f8b3c5d7e9f1a2b3c"
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description The current password is wrong, or the new one is too long or too common. */
+        WrongOrWeakPassword: {
+            headers: {
+                "X-Request-Id": components["headers"]["X-Request-Id"];
+                [name: string]: unknown;
+            };
+            content: {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
@@ -965,7 +1160,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description A bearer token and its user. */
+            /** @description The tokens of a new session, and its user. */
             200: {
                 headers: {
                     "X-Request-Id": components["headers"]["X-Request-Id"];
@@ -983,6 +1178,157 @@ export interface operations {
             413: components["responses"]["TooLarge"];
             414: components["responses"]["UriTooLong"];
             415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    "auth.refresh": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshToken"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Session"];
+            400: components["responses"]["InvalidRequest"];
+            401: components["responses"]["SessionEnded"];
+            404: components["responses"]["OutsideIssuer"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    "auth.logout": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RefreshToken"];
+            };
+        };
+        responses: {
+            /** @description There is no such session any more. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["InvalidRequest"];
+            404: components["responses"]["OutsideIssuer"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    "auth.me": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The account. */
+            200: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            400: components["responses"]["InvalidRequest"];
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["OutsideIssuer"];
+            414: components["responses"]["UriTooLong"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    "auth.change_password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Session"];
+            400: components["responses"]["InvalidRequest"];
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["OutsideIssuer"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["WrongOrWeakPassword"];
+            429: components["responses"]["TooManyRequests"];
+            431: components["responses"]["HeadersTooLarge"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    "auth.delete_account": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Confirmation"];
+            };
+        };
+        responses: {
+            /** @description The account and its data are deleted. */
+            204: {
+                headers: {
+                    "X-Request-Id": components["headers"]["X-Request-Id"];
+                    "Cache-Control": components["headers"]["Cache-Control"];
+                    Vary: components["headers"]["Vary"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            400: components["responses"]["InvalidRequest"];
+            401: components["responses"]["Unauthenticated"];
+            404: components["responses"]["OutsideIssuer"];
+            408: components["responses"]["RequestTimeout"];
+            413: components["responses"]["TooLarge"];
+            414: components["responses"]["UriTooLong"];
+            415: components["responses"]["UnsupportedMediaType"];
+            422: components["responses"]["WrongPassword"];
             429: components["responses"]["TooManyRequests"];
             431: components["responses"]["HeadersTooLarge"];
             503: components["responses"]["Unavailable"];

@@ -28,7 +28,8 @@ CACHES = {  # the header of the cached session, and its audience
     "postgresql": ("EdDSA", "better-auth.session-cache+jwt", "better-auth:session-cache"),
 }
 AVATAR = "data:image/png;base64," + "iVBORw0KGgo/" * 680  # 8 kB
-OUR_TABLES = {"users", "tasks", "idempotency_keys", "import_progress", "signing_keys", "todo_schema_version"}
+OUR_TABLES = {"users", "tasks", "idempotency_keys", "import_progress", "sessions", "signing_keys"}
+OUR_TABLES |= {"todo_schema_version"}
 THEIR_TABLES = {"user", "session", "account", "verification", "jwks"}
 
 

@@ -27,7 +27,7 @@ from tests.support.server import open_engine
 from tests.support.users import SECRET, User, sign_token
 
 COLUMN = "user_id"
-DISTRIBUTED = ("idempotency_keys", "import_progress", "tasks")
+DISTRIBUTED = ("idempotency_keys", "import_progress", "sessions", "tasks")
 REFERENCE = {"users", "signing_keys", "todo_schema_version"}
 STATEMENTS, SWEEP = blocks("citus.md", "sql")
 
@@ -99,6 +99,8 @@ def executed(url: str, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     with patch.object(Connection, "execute", execute_and_record):
         with create_app(Settings.from_environment(settings)).test_client() as http:
             use_every_operation(User(http, "ada", sign_token("ada")))
+        with create_app(Settings.from_environment({"DATABASE_URL": url})).test_client() as http:
+            use_accounts(http)
         use_every_command(tmp_path_factory.mktemp("citus"), **settings)
     return {sql for sql in statements if re.search(rf"\b({'|'.join(DISTRIBUTED)})\b", sql)}
 
@@ -125,6 +127,21 @@ def use_every_operation(ada: User) -> None:
     assert [response.status_code for response in responses if not response.is_success] == []
 
 
+def use_accounts(http: httpx.Client) -> None:
+    credentials = {"email": "grace@example.com", "password": "three green parrots"}
+    http.post("/api/auth/signup", json=credentials).raise_for_status()
+    session = http.post("/api/auth/login", json=credentials).raise_for_status().json()
+    headers = {"Authorization": f"Bearer {session['access_token']}"}
+    passwords = {"current_password": credentials["password"], "new_password": "four blue parrots"}
+    for path, body in {
+        "refresh": session,
+        "change-password": passwords,
+        "logout": session,
+        "delete-account": {"password": "four blue parrots"},
+    }.items():
+        http.post(f"/api/auth/{path}", json=body, headers=headers).raise_for_status()
+
+
 def use_every_command(folder: Path, **settings: str) -> None:
     task = '{"title": "Buy milk"}\n'
     assert call_todo(folder, "import", "ada", "--add", given=task, **settings).status == 0
@@ -141,7 +158,5 @@ def names_the_user(sql: str) -> bool:
 
 def test_every_statement_except_the_sweep_names_the_user(executed: set[str]):
     assert len([sql for sql in executed if "FROM tasks" in sql and "ORDER BY" in sql]) >= 24
-    [sweep] = [sql for sql in executed if not names_the_user(sql)]
-    assert sweep.startswith(
-        "DELETE FROM idempotency_keys WHERE (idempotency_keys.user_id, idempotency_keys.key)"
-    )
+    sweeps = sorted(sql.partition(" WHERE ")[0] for sql in executed if not names_the_user(sql))
+    assert sweeps == ["DELETE FROM idempotency_keys", "DELETE FROM sessions"]
