@@ -1,4 +1,4 @@
-/** What went wrong, as something to throw. */
+/** A problem as an error to throw. */
 
 import type { components } from "./schema.js";
 
@@ -35,18 +35,18 @@ export type ProblemType =
 /** RFC 9457: `type` is for programs. `detail` can be shown to the user as it is. */
 export type Problem = components["schemas"]["Problem"] & { type: ProblemType };
 
-/** An answer that is not 2xx: `if (!data) throw new TodoProblem(response, error)`. */
+/** A response that is not 2xx: `if (!data) throw new TodoProblem(response, error)`. */
 export class TodoProblem extends Error {
   override readonly name = "TodoProblem";
   readonly status: number;
-  /** What the server said; undefined when something before it answered, such as a proxy. */
+  /** The body; undefined if the response is not the server's, but for example a proxy's. */
   readonly problem: Problem | undefined;
-  /** Finds the request in the server's log. */
+  /** Identifies the request in the log of the server. */
   readonly requestId: string | undefined;
 
   constructor(response: Response, error: unknown) {
     const problem = isProblem(error) ? error : undefined;
-    super(problem ? `${problem.title}: ${problem.detail}` : `the answer is ${response.status}`);
+    super(problem ? `${problem.title}: ${problem.detail}` : `the status is ${response.status}`);
     this.status = response.status;
     this.problem = problem;
     this.requestId = problem?.request_id;

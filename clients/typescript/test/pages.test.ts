@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { createServer, request } from "node:http";
 import type { AddressInfo } from "node:net";
 import { before, test } from "node:test";
-import { createTodoClient, type Task, TodoProblem, type TaskQuery } from "todo-client";
+import { compareTitles, createTodoClient, type Task, TodoProblem, type TaskQuery } from "todo-client";
 import { baseUrl, clientOf, hasTask, newUser, ONE, one, tokenOf, unavailable, way } from "./people.js";
 
 const user = newUser();
@@ -37,6 +37,48 @@ test("every task comes once, whatever the size of a page", async () => {
 test("pages come as the server makes them", async () => {
   const pages = await all(clientOf(user).pages(user, { limit: 3, sort: "title" }));
   assert.deepEqual(pages.map(titled), ["abc", "def", "g"]);
+});
+
+test("a page says where the next one is", async () => {
+  const client = clientOf(user);
+  const read: string[] = [];
+  let next: string | undefined;
+  do {
+    const page = await client.page(user, { limit: 3, sort: "title" }, { next });
+    read.push(titled(page.tasks));
+    next = page.next;
+  } while (next);
+  assert.deepEqual(read, ["abc", "def", "g"]);
+});
+
+test("polling yields a changed page, and an unchanged one is a 304 on the wire", async () => {
+  const watched = newUser();
+  await hasTask(clientOf(watched), watched, "first");
+  const statuses: number[] = [];
+  const controller = new AbortController();
+  const { fetch, sent } = way(async (_, number, send) => {
+    const response = await send();
+    statuses.push(response.status);
+    if (number === 3) await hasTask(clientOf(watched), watched, "second");
+    return response;
+  });
+  const options = { interval_ms: 1, signal: controller.signal };
+  const seen: string[][] = [];
+  await assert.rejects(async () => {
+    for await (const { tasks } of clientOf(watched, fetch).poll(watched, {}, options)) {
+      seen.push(tasks.map(({ title }) => title));
+      if (seen.length === 2) controller.abort(new Error("enough"));
+    }
+  }, /enough/);
+  assert.deepEqual(seen, [["first"], ["second", "first"]]);
+  assert.deepEqual(statuses, [200, 304, 304, 200]);
+  assert.equal(sent[0]?.headers.get("If-None-Match"), null);
+});
+
+test("titles are compared as people sort them", () => {
+  const titles = ["Zebra", "Task 10", "äpfel", "Task 9", "apple"];
+  const sorted = titles.map((title) => ({ title })).sort(compareTitles);
+  assert.deepEqual(sorted.map(({ title }) => title), ["äpfel", "apple", "Task 9", "Task 10", "Zebra"]);
 });
 
 for (const [query, expected] of [
@@ -103,7 +145,8 @@ test("a later page that fails is thrown after the tasks before it", async () => 
 
 test("a token that is over between two pages is replaced", async () => {
   const tokens = [tokenOf(user), tokenOf(user, 601)];
-  const { fetch, sent } = way((_, number) => number === 2 && new Response(null, { status: 401 }));
+  const rejected = { type: "urn:todo:problem:invalid-token" };
+  const { fetch, sent } = way((_, number) => number === 2 && Response.json(rejected, { status: 401 }));
   const client = createTodoClient({ baseUrl, token: () => tokens.shift(), fetch });
   assert.equal((await all(client.tasks(user, { limit: 4 }))).length, 7);
   assert.equal(sent.length, 3);

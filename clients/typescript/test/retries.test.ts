@@ -8,9 +8,10 @@ import { baseUrl, clientOf, hasTask, LIST, lost, newUser, ONE, one, titles, toke
 const list = (client: TodoClient, user_id: string, signal: AbortSignal | null = null) =>
   client.GET(LIST, { params: { path: { user_id } }, signal });
 
-/** Lets no wait take long that is meant to be one of these, in ms, and notes it; fetch has timers of its own. */
+/** Shorten and record the waits of these lengths in ms, without jitter. fetch has timers of its own. */
 function shortened({ mock }: TestContext, ...expected: number[]): number[] {
   const waits: number[] = [];
+  mock.method(Math, "random", () => 0.5);
   const start = globalThis.setTimeout;
   mock.method(globalThis, "setTimeout", (end: () => void, wait_ms: number, ...rest: unknown[]) => {
     if (!expected.includes(wait_ms)) return start(end, wait_ms, ...rest);
@@ -51,12 +52,22 @@ test("the caller's own key is the one that is sent", async (t) => {
   assert.deepEqual(sent.map(({ headers }) => headers.get("Idempotency-Key")), ["mine", "mine"]);
 });
 
-test("a list is asked for three times, then the failure is handed on", async (t) => {
-  const waits = shortened(t, 300, 600);
+test("a list is requested for 9 seconds, longer than a restart, then the error is thrown", async (t) => {
+  const expected = [300, 600, 1200, 2400, 4800];
+  const waits = shortened(t, ...expected);
   const user = newUser();
   const { fetch, sent } = way(lost);
   await assert.rejects(list(clientOf(user, fetch), user), TypeError);
-  assert.deepEqual([sent.length, waits], [3, [300, 600]]);
+  assert.deepEqual([sent.length, waits], [6, expected]);
+});
+
+test("waits differ, so that clients do not return at the same moment", async ({ mock }) => {
+  const waits = new Set<number>();
+  const start = globalThis.setTimeout;
+  mock.method(globalThis, "setTimeout", (end: () => void, wait_ms: number) => start(end, waits.add(wait_ms) && 0));
+  const users = Array.from({ length: 5 }, newUser);
+  await Promise.all(users.map((user) => assert.rejects(list(clientOf(user, way(lost).fetch), user), TypeError)));
+  assert.ok(waits.size > 20);
 });
 
 for (const status of [503, 409]) {
@@ -86,7 +97,67 @@ test("what is wrong for good is not tried again", async () => {
   assert.equal(sent.length, 1);
 });
 
-test("a change is never sent twice, nor what is not keyed", async () => {
+test("a change whose response is lost is repeated with If-Match, and is a success", async (t) => {
+  shortened(t, 300);
+  const user = newUser();
+  const { task } = await hasTask(clientOf(user), user);
+  const params = { path: one(task), header: { "If-Match": '"1"' } };
+  const { fetch, sent } = losingTheAnswer();
+  const { data, response } = await clientOf(user, fetch).PATCH(ONE, { params, body: { title: "Buy oat milk" } });
+  assert.deepEqual([data?.title, data?.version, response.status, sent.length], ["Buy oat milk", 2, 200, 2]);
+  assert.equal(response.headers.get("ETag"), '"2"');
+  const completing = losingTheAnswer();
+  const done = await clientOf(user, completing.fetch).PATCH(`${ONE}/complete`, {
+    params: { path: one(task), header: { "If-Match": '"2"' } },
+    body: { completed: true },
+  });
+  assert.deepEqual([done.data?.completed, completing.sent.length], [true, 2]);
+});
+
+test("a repeated change stays a 412 if somebody else has changed the task", async (t) => {
+  shortened(t, 300);
+  const user = newUser();
+  const client = clientOf(user);
+  const { task } = await hasTask(client, user);
+  await client.PATCH(ONE, { params: { path: one(task) }, body: { title: "Buy bread" } });
+  const params = { path: one(task), header: { "If-Match": '"1"' } };
+  const { fetch, sent } = way((_, number) => number === 1 && lost());
+  const { error, response } = await clientOf(user, fetch).PATCH(ONE, { params, body: { title: "Buy oat milk" } });
+  assert.deepEqual([response.status, error?.current?.title, sent.length], [412, "Buy bread", 2]);
+});
+
+test("a 412 without a repetition is a 412, also if the task is as wanted", async () => {
+  const user = newUser();
+  const client = clientOf(user);
+  const { task } = await hasTask(client, user);
+  await client.PATCH(ONE, { params: { path: one(task) }, body: { title: "Buy oat milk" } });
+  const params = { path: one(task), header: { "If-Match": '"1"' } };
+  const { response } = await client.PATCH(ONE, { params, body: { title: "Buy oat milk" } });
+  assert.equal(response.status, 412);
+});
+
+test("a deletion whose response is lost is repeated with If-Match, and is a success", async (t) => {
+  shortened(t, 300);
+  const user = newUser();
+  const { task } = await hasTask(clientOf(user), user);
+  const { fetch, sent } = losingTheAnswer();
+  const params = { path: one(task), header: { "If-Match": '"1"' } };
+  const { error, response } = await clientOf(user, fetch).DELETE(ONE, { params });
+  assert.deepEqual([error, response.status, sent.length], [undefined, 204, 2]);
+  assert.deepEqual(await titles(user), []);
+});
+
+test("a toggle is never sent twice, also with If-Match", async () => {
+  const user = newUser();
+  const { task } = await hasTask(clientOf(user), user);
+  const params = { path: one(task), header: { "If-Match": '"1"' } };
+  const { fetch, sent } = way(lost);
+  await assert.rejects(clientOf(user, fetch).PATCH(`${ONE}/complete`, { params }), TypeError);
+  await assert.rejects(clientOf(user, fetch).PATCH(`${ONE}/complete`, { params, body: {} }), TypeError);
+  assert.equal(sent.length, 2);
+});
+
+test("a change without If-Match is never sent twice, nor what is not keyed", async () => {
   const user = newUser();
   const params = { path: one((await hasTask(clientOf(user), user)).task) };
   const { fetch, sent } = way(lost);

@@ -88,7 +88,7 @@ test("the same token is not tried twice", async () => {
 
 test("nobody signed in is 401, until somebody is", async () => {
   const user = newUser();
-  const source = tokens(undefined, undefined, tokenOf(user));
+  const source = tokens(undefined, tokenOf(user));
   const seen = told(source.next);
   assert.equal((await seen.client.GET(...list(user))).error?.type, "urn:todo:problem:unauthenticated");
   assert.deepEqual([seen.times, seen.sent[0]?.headers.get("Authorization")], [1, null]);
@@ -103,11 +103,39 @@ test("a token function that fails is asked again the next time", async () => {
   assert.equal((await client.GET(...list(user))).response.status, 200);
 });
 
-test("another's tasks are 403, and no reason for a fresh token", async () => {
+test("another's tasks are 403 if there is no token of that user", async () => {
   const source = tokens(tokenOf(newUser()));
   const seen = told(source.next);
   assert.equal((await seen.client.GET(...list(newUser()))).response.status, 403);
-  assert.deepEqual([source.asked, seen.times], [1, 0]);
+  assert.deepEqual([source.asked, seen.sent.length, seen.times], [2, 1, 0]);
+});
+
+test("a token of another user is replaced before the request is sent", async () => {
+  const [ada, bob] = [newUser(), newUser()];
+  const source = tokens(tokenOf(ada), tokenOf(bob));
+  const { client, sent } = told(source.next);
+  assert.equal((await client.GET(...list(ada))).response.status, 200);
+  assert.equal((await client.GET(...list(bob))).response.status, 200);
+  assert.deepEqual([source.asked, sent.length], [2, 2]);
+});
+
+test("a forgotten token is asked for again", async () => {
+  const user = newUser();
+  const source = tokens(tokenOf(user));
+  const { client } = told(source.next);
+  await client.GET(...list(user));
+  client.forget();
+  await client.GET(...list(user));
+  assert.equal(source.asked, 2);
+});
+
+test("the function learns which token was rejected", async () => {
+  const user = newUser();
+  const [old, fresh] = [tokenOf(user, -60), tokenOf(user)];
+  const rejected: unknown[] = [];
+  const { client } = told((token) => (rejected.push(token), rejected.length === 1 ? old : fresh));
+  assert.equal((await client.GET(...list(user))).response.status, 200);
+  assert.deepEqual(rejected, [undefined, old]);
 });
 
 test("a token that the caller puts on a request stays", async () => {
