@@ -1,6 +1,6 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-all test-long contract-tests quick check check-code check-contract format bench bench-growth client \
+.PHONY: help run test test-all test-examples test-long contract-tests quick check check-code check-contract format bench bench-growth client \
         install migrate lock clean
 
 PYTHON ?= python3
@@ -11,6 +11,7 @@ UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/uv/bin/uv)
 INTO   := --quiet --require-hashes --python $(BIN)/python
 EXTRA  := $(if $(OTEL),-otel)
 NODE   := node_modules/.package-lock.json
+EXAMPLE := examples/nextjs/node_modules/.package-lock.json
 LOCK   := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
           --no-annotate --custom-compile-command "make lock"
 
@@ -33,6 +34,9 @@ test: check  ## check, then run the unit, API and contract tests on SQLite and P
 
 test-all: test  ## test, then run the tests with faults and other programs: browser, Better Auth, nginx, Redis (8 minutes)
 	@$(PYTEST) -n 3 tests/ecosystem tests/faults
+
+test-examples: $(VENV)/.dev client $(EXAMPLE)  ## build the example of Next.js, and drive it in Chromium (3 minutes)
+	@$(PYTEST) tests/examples
 
 test-long: $(VENV)/.dev  ## run the fault tests at full length (1 hour)
 	@$(PYTEST) -n 3 tests/faults --long
@@ -86,7 +90,7 @@ lock: $(UV)  ## resolve the dependencies of pyproject.toml
 	@npm install --package-lock-only --silent && node -e '$(WITHOUT_ADDRESSES)'
 
 clean:  ## remove everything that the targets created
-	rm -rf $(VENV) node_modules clients/typescript/build clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
+	rm -rf $(VENV) node_modules examples/nextjs/node_modules examples/nextjs/.next clients/typescript/build clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
 
 $(VENV)/.run$(EXTRA): requirements$(EXTRA).lock | $(BIN)/python $(UV)
 	@$(UV) pip install $(INTO) -r requirements$(EXTRA).lock
@@ -98,6 +102,9 @@ $(VENV)/.dev: requirements-dev.lock | $(BIN)/python $(UV)
 
 $(NODE): package-lock.json
 	@if command -v npm >/dev/null; then npm ci --ignore-scripts --silent; fi
+
+$(EXAMPLE): examples/nextjs/package-lock.json
+	@cd examples/nextjs && npm ci --ignore-scripts --silent
 
 $(BIN)/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from persistence import idempotency, postgresql, postgresql_pool
+from persistence import expiry, postgresql, postgresql_pool
 from persistence.database import parse_url
 from server.run import GRACE_S, KEEP_ALIVE_S
 from settings import Settings
@@ -99,4 +99,4 @@ def test_page_about_neon_describes_the_connection_pool():
     assert f"up to {postgresql_pool.MAX_CONNECTIONS} connections" in text
     assert f"idle for {postgresql_pool.MAX_IDLE_S // 60} minutes" in text
     assert f"longer than {postgresql.TIMEOUT_S} s" in text
-    assert idempotency.SWEEP_EVERY_S == 3600  # "once an hour"
+    assert expiry.SWEEP_EVERY_S == 3600  # "once an hour"
