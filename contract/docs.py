@@ -45,8 +45,7 @@ class DocsMiddleware(SwaggerUIMiddleware):
 
     def __init__(self, app: ASGIApp, *, issuer: str) -> None:
         super().__init__(app)
-        page = (_FILES / "index.html").read_text(encoding="utf-8").replace("{issuer}", issuer)
-        self._page = HTMLResponse(page)
+        self._page = (_FILES / "index.html").read_text(encoding="utf-8").replace("{issuer}", issuer)
 
     def add_api(self, *args: Any, **kwargs: Any) -> None:
         """Add our files before Connexion's, so that the router finds ours first."""
@@ -58,7 +57,7 @@ class DocsMiddleware(SwaggerUIMiddleware):
         super().add_api(*args, **kwargs)
 
     async def _serve_page(self, _request: Request) -> HTMLResponse:
-        return self._page
+        return HTMLResponse(self._page)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a page or a file of Swagger UI. Raise NotFound for any other path."""
@@ -84,7 +83,8 @@ def _serve_file(file: Path) -> Callable[[Request], Awaitable[FileResponse]]:
 def _add_policy(send: Send) -> Send:
     async def send_with_policy(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] += [(b"content-security-policy", _POLICY.encode())]
+            policy = (b"content-security-policy", _POLICY.encode())
+            message["headers"] = [*message["headers"], policy]
         await send(message)
 
     return send_with_policy

@@ -21,9 +21,7 @@ LIFETIME = timedelta(minutes=15)
 ROTATED_LIFETIME = LIFETIME + timedelta(minutes=1)  # of a key after the next one; 1 minute for other clocks
 RELOAD_INTERVAL = timedelta(seconds=2)  # between two reads of the table for an unknown kid
 REFRESH_INTERVAL = timedelta(seconds=60)  # then a request reads the keys in the background
-MAX_UNCHECKED = timedelta(
-    seconds=300
-)  # then a request waits for the keys: a revoked key is accepted no longer
+MAX_UNCHECKED = timedelta(seconds=300)  # then a request waits for the keys, because one may be revoked
 
 
 class Issuer:
@@ -86,7 +84,10 @@ class Issuer:
             await signing_keys.add(self._database, 1, kid=kid, private_jwk=private_jwk, now=self._clock())
             rows = await signing_keys.list_newest_first(self._database)
         self._jwks = [json.loads(row.private_jwk) for row in select_valid(rows, self._clock())]
-        self._keys = {jwk["kid"]: jwt.PyJWK(_to_public(jwk)) for jwk in self._jwks}
+        # Known keys stay the same objects: a cached token is valid while its key is.
+        self._keys = {
+            jwk["kid"]: self._keys.get(jwk["kid"]) or jwt.PyJWK(_to_public(jwk)) for jwk in self._jwks
+        }
         self._loaded_at = self._clock()
 
 

@@ -109,7 +109,7 @@ async def test_known_kid_reads_the_keys_once_in_a_minute_and_does_not_wait(
 ):
     issuer = Issuer(counted, ORIGIN, clock)
     kid = kid_of(await issuer.sign_token("ada"))
-    before = counted.statement_count
+    before, key = counted.statement_count, await issuer.find_key(kid)
     for _ in range(60):
         assert await issuer.find_key(kid)
         clock.advance(1)
@@ -119,6 +119,7 @@ async def test_known_kid_reads_the_keys_once_in_a_minute_and_does_not_wait(
         assert await issuer.find_key(kid)
         await asyncio.sleep(0.01)
     assert counted.statement_count == before + 1
+    assert await issuer.find_key(kid) is key  # so that cached tokens stay valid
 
 
 async def rotate(database: Database, now: datetime, *, revoke: bool) -> str:
