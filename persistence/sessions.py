@@ -106,8 +106,8 @@ async def replace_all(
         is_changed = await users.change_password(
             transaction, owner, old_hash=old_password_hash, new_hash=new_password_hash
         )
-        if not is_changed:
-            return False
+        if not is_changed:  # or it is, and the connection was lost during COMMIT
+            return await transaction.fetch_one(_FIND, {"owner": owner, "id": session_id}) is not None
         await transaction.execute(_REMOVE_ALL, {"owner": owner})
         await _insert(transaction, owner, session_id, digest, now)
         return True

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from contract.problems import WrongCredentials, WrongPassword
-from persistence import removals
+from persistence import removals, sessions, users
 from persistence.database import Database
 from security import accounts as accounts_of
 from security.passwords import Passwords
@@ -141,6 +141,20 @@ def test_change_that_overlaps_another_one_is_rejected(grace: Account):
 
     run_while_the_password_is_changed(grace, change_again)
     assert grace.log_in(NEW_PASSWORD)
+
+
+def test_change_that_is_repeated_after_its_commit_succeeds(grace: Account):
+    """As after a connection that was lost during COMMIT."""
+
+    async def change_twice(database: Database) -> list[bool]:
+        session = {"session_id": "s", "digest": "d", "now": datetime.now(UTC)}
+        row = await users.find_account(database, grace.id)
+        assert row is not None
+        hashes = {"old_password_hash": row.password_hash or "", "new_password_hash": "new"}
+        return [await sessions.replace_all(database, grace.id, **session, **hashes) for _ in range(2)]  # type: ignore[arg-type]
+
+    assert run_on(grace.server.settings["DATABASE_URL"], change_twice) == [True, True]
+    assert grace.count_sessions() == 1
 
 
 def test_deleted_account_leaves_nothing(grace: Account):
