@@ -24,7 +24,7 @@ from tests.support.postgresql import find_binaries
 @pytest.mark.skipif(find_binaries() is None, reason="it starts a PostgreSQL of its own")
 def test_every_system_answers_every_operation_alike(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
-    compare.main(["--seconds=0.2", "--rounds=1", "--connections", "2", "--sqlite", f"--json={results}"])
+    compare.main(["--seconds=0.5", "--rounds=1", "--connections", "2", "--sqlite", f"--json={results}"])
     cells = json.loads(results.read_text())["cells"]
     measured = {(cell["system"], cell["operation"]) for cell in cells if cell["answered"] > 0}
     assert measured == set(product([OURS, *PEERS, OURS_ON_SQLITE], compare.OPERATIONS))
