@@ -65,7 +65,7 @@ class Settings:
     @property
     def has_outside_issuer(self) -> bool:
         """Whether an outside issuer signs the tokens and has the accounts."""
-        return bool(self.jwks_url or self.better_auth_secret)
+        return self.issuer != "accounts"
 
     def find_warnings(self) -> list[str]:
         """Return a line for each setting that is allowed, but probably wrong."""

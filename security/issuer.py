@@ -92,7 +92,7 @@ class Issuer:
 
 
 def select_valid(rows: Sequence[SigningKeyRow], now: datetime) -> list[SigningKeyRow]:
-    """Return the keys, newest first, without those whose tokens have all expired."""
+    """Return the keys that may have signed a token that is still valid, newest first."""
     newer = [None, *rows]
     return [
         row

@@ -15,10 +15,10 @@ from persistence import removals, sessions, users
 from persistence.database import Database
 from security import accounts as accounts_of
 from security.passwords import Passwords
-from tests.api.test_accounts_command import copy_task, count_rows
 from tests.support.accounts import NEW_PASSWORD, PASSWORD, Account, create_account
 from tests.support.contract_checks import open_client
 from tests.support.databases import run_on
+from tests.support.rows import copy_task, count_rows
 from tests.support.server import Server, run_server
 
 NO_DATA = {"tasks": 0, "idempotency_keys": 0, "users": 0}

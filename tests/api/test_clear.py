@@ -5,8 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 
 from persistence import removals
-from tests.api.test_accounts_command import copy_task, count_rows
 from tests.support.databases import on_sqlite
+from tests.support.rows import copy_task, count_rows
 from tests.support.server import Server
 from tests.support.users import User
 
