@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.contract_checks import CONTRACT
-from tests.support.contract_edits import Contract, Edit, drop, edited, put, together
+from tests.support.contract_edits import Contract, Edit, drop, edited, leave_out_most, put, together
 from tests.support.programs import needed, run_node
 from tests.support.server import ROOT
 
@@ -23,7 +23,7 @@ Told = subprocess.CompletedProcess[str]
 
 
 def contract_of(version: str, *edits: Edit) -> Contract:
-    return edited(put("info version", version), *edits)
+    return edited(leave_out_most, put("info version", version), *edits)
 
 
 A_BREAK = together(

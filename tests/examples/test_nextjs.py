@@ -87,18 +87,15 @@ class TasksPage:
 
 
 @pytest.fixture
-def open_tab(app: str, new_tab: Callable[..., Tab]) -> Iterator[Callable[..., Tab]]:
-    """Open the example. Requests that a navigation or a sign-out aborts are no errors."""
-    tabs: list[Tab] = []
+def open_tab(app: str, new_tab: Callable[..., Tab]) -> Callable[..., Tab]:
+    """Open the example."""
 
     def open_tab(**options: Any) -> Tab:
-        tabs.append(new_tab(**options))
-        tabs[-1].page.goto(app)
-        return tabs[-1]
+        tab = new_tab(**options)
+        tab.page.goto(app)
+        return tab
 
-    yield open_tab
-    for tab in tabs:
-        tab.errors = [error for error in tab.errors if "ERR_ABORTED" not in error]
+    return open_tab
 
 
 def sign_up(page: Page, name: str) -> None:

@@ -17,7 +17,7 @@ class Tab:
         self.requests: list[Request] = []
         self.errors: list[str] = []
         page.on("request", lambda sent: self.requests.append(sent))  # noqa: PLW0108 - Playwright marks it
-        page.on("requestfailed", lambda sent: self.errors.append(f"{sent.method} {sent.url}: {sent.failure}"))
+        page.on("requestfailed", self._note_failure)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("console", self._note_message)
 
@@ -35,6 +35,10 @@ class Tab:
     def save_picture(self, name: str) -> None:
         """Save what is in view as test-output/`name`.png."""
         self.page.screenshot(path=PICTURES / f"{name}.png")
+
+    def _note_failure(self, request: Request) -> None:
+        if request.failure != "net::ERR_ABORTED":  # the page was left or reloaded before it had loaded
+            self.errors.append(f"{request.method} {request.url}: {request.failure}")
 
     def _note_message(self, message: ConsoleMessage) -> None:
         if message.type in {"error", "warning"} and not _is_about_a_status(message):
