@@ -148,3 +148,39 @@ def test_page_of_an_origin_that_is_not_allowed_can_neither_call_nor_read(
     with pytest.raises(Error, match="Failed to fetch"):
         tab.page.evaluate(FETCH, [f"{server.url}/health/live", {}])
     assert "blocked by CORS policy: No 'Access-Control-Allow-Origin'" in tab.take_errors()
+
+
+RESTORE = """async (url) => {
+    const { createAccounts } = await import("/client/index.js");
+    window.accounts = createAccounts({ baseUrl: url, storage: localStorage });
+    window.restored = accounts.restore();
+}"""
+SIGN_UP = "accounts.signUp({ email: 'ada@example.com', password: 'three green parrots' })"
+EXPIRE_AND_LOCK = """() => {
+    const session = JSON.parse(localStorage["todo-session"]);
+    localStorage["todo-session"] = JSON.stringify({ ...session, expires_at: 0 });
+    navigator.locks.request("todo-session", () => new Promise((release) => (window.release = release)));
+}"""
+
+
+def test_tabs_that_share_a_session_refresh_it_one_after_the_other(
+    frontend: Frontend, folder: Path, new_tab: Callable[..., Tab]
+):
+    tab = new_tab()
+    other = Tab(tab.page.context.new_page())
+    database = f"sqlite:///{folder}/accounts.db"
+    with run_server(folder, CORS_ORIGINS=frontend.origin, DATABASE_URL=database) as server:
+        for one in (tab, other):
+            one.page.goto(f"{frontend.origin}/?api={server.url}")
+        tab.page.evaluate(RESTORE, server.url)
+        tab.page.evaluate(SIGN_UP)
+        tab.page.evaluate(EXPIRE_AND_LOCK)
+        for one in (tab, other):
+            one.page.evaluate(RESTORE, server.url)
+        tab.page.wait_for_function("navigator.locks.query().then(({ pending }) => pending.length === 2)")
+        assert not [sent for sent in tab.requests + other.requests if sent.url.endswith("/auth/refresh")]
+        tab.page.evaluate("release()")
+        users = [one.page.evaluate("restored.then((user) => user.email)") for one in (tab, other)]
+        tokens = [one.page.evaluate("accounts.token()") for one in (tab, other)]
+    assert users == ["ada@example.com"] * 2
+    assert all(tokens)
