@@ -3,7 +3,18 @@
 import time
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Delete, Integer, Select, bindparam, delete, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Delete,
+    Integer,
+    Select,
+    bindparam,
+    delete,
+    select,
+    true,
+    tuple_,
+)
 
 from contract.problems import Unavailable
 from persistence.database import Database
@@ -13,27 +24,44 @@ BATCH_SIZE = 1000
 CLEAR_TIMEOUT_S = 3  # a response must arrive within 5 s
 
 _KEYS = idempotency_keys.c
-_AT_MOST = bindparam("at_most", type_=Integer)
 _MY_TASKS = tasks.c.user_id == bindparam("owner")
 _MY_KEYS = _KEYS.user_id == bindparam("owner")
 
 
 class _Batch(NamedTuple):
-    """The statement that finds the rows of the next batch, and the statement that deletes the rows."""
+    """The statement that finds the last row of a batch, and the one that deletes the rows up to it.
 
-    find: Select[Any]
+    They are deleted in the order of an index. In any other order, two deletions of the same rows end in a
+    deadlock.
+    """
+
+    find_last: Select[Any]
     delete: Delete
 
 
 def _create_batch(*conditions: ColumnElement[bool]) -> _Batch:
-    oldest = select(tasks.c.id).where(_MY_TASKS, *conditions).order_by(tasks.c.created_at).limit(_AT_MOST)
-    return _Batch(oldest, delete(tasks).where(_MY_TASKS, *conditions, tasks.c.id.in_(oldest)))
+    created_at, task_id = tasks.c.created_at, tasks.c.id
+    oldest = select(created_at, task_id).where(_MY_TASKS, *conditions).order_by(created_at, task_id)
+    batch = oldest.limit(bindparam("at_most", type_=Integer)).subquery()
+    last = select(batch).order_by(batch.c.created_at.desc(), batch.c.id.desc()).limit(1)
+    position = bindparam("created_at", type_=created_at.type), bindparam("id", type_=BigInteger)
+    is_in_batch = tuple_(created_at, task_id) <= tuple_(*position)
+    return _Batch(last, delete(tasks).where(_MY_TASKS, *conditions, is_in_batch))
 
 
 _ALL_TASKS = _create_batch()
 _COMPLETED_TASKS = _create_batch(tasks.c.completed == true())
-_SOME_KEYS = select(_KEYS.key).where(_MY_KEYS).limit(_AT_MOST)
-_ALL_KEYS = _Batch(_SOME_KEYS, delete(idempotency_keys).where(_MY_KEYS, _KEYS.key.in_(_SOME_KEYS)))
+_FIRST_KEYS = (
+    select(_KEYS.key)
+    .where(_MY_KEYS)
+    .order_by(_KEYS.key)
+    .limit(bindparam("at_most", type_=Integer))
+    .subquery()
+)
+_ALL_KEYS = _Batch(
+    select(_FIRST_KEYS).order_by(_FIRST_KEYS.c.key.desc()).limit(1),
+    delete(idempotency_keys).where(_MY_KEYS, _KEYS.key <= bindparam("key")),
+)
 _PROGRESS = delete(import_progress).where(import_progress.c.user_id == bindparam("owner"))
 
 
@@ -52,21 +80,32 @@ async def clear(db: Database, owner: str, *, status: str, timeout_s: float = CLE
 async def _clear(db: Database, owner: str, batch: _Batch, deadline: float) -> int:
     """Delete batches until no row is left: another request may delete the rows of a batch, too."""
     deleted = 0
-    while await db.fetch_one(batch.find, {"owner": owner, "at_most": 1}) is not None:
+    while (last := await _find_last(db, owner, batch)) is not None:
         if deleted and time.monotonic() > deadline:
             raise Unavailable("Not all tasks could be deleted in time. Try again.", retry_after_s=1)
-        deleted += await db.execute(batch.delete, {"owner": owner, "at_most": BATCH_SIZE})
+        deleted += await db.execute(batch.delete, last)
     return deleted
+
+
+async def _find_last(db: Database, owner: str, batch: _Batch) -> dict[str, Any] | None:
+    """Return the parameters of `batch.delete`. None if no row is left."""
+    last = await db.fetch_one(batch.find_last, {"owner": owner, "at_most": BATCH_SIZE})
+    return None if last is None else {"owner": owner, **last._asdict()}
+
+
+async def _remove(db: Database, owner: str, batch: _Batch) -> int:
+    last = await _find_last(db, owner, batch)
+    return 0 if last is None else await db.execute(batch.delete, last)
 
 
 async def remove_tasks(db: Database, owner: str) -> int:
     """Delete at most BATCH_SIZE tasks of `owner`, and return how many; 0 if none is left."""
-    return await db.execute(_ALL_TASKS.delete, {"owner": owner, "at_most": BATCH_SIZE})
+    return await _remove(db, owner, _ALL_TASKS)
 
 
 async def remove_keys(db: Database, owner: str) -> int:
     """Delete the stored responses of `owner` in the same way."""
-    return await db.execute(_ALL_KEYS.delete, {"owner": owner, "at_most": BATCH_SIZE})
+    return await _remove(db, owner, _ALL_KEYS)
 
 
 async def remove_import_progress(db: Database, owner: str) -> None:
