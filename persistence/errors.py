@@ -108,6 +108,11 @@ def is_busy(error: sqlite3.Error) -> bool:
     return _sqlite_code(error) in _SQLITE_BUSY
 
 
+def is_full(error: sqlite3.Error) -> bool:
+    """Return whether the disk is full."""
+    return _sqlite_code(error) == sqlite3.SQLITE_FULL
+
+
 def _sqlite_code(error: sqlite3.Error) -> int:
     """Return the primary result code, 0 for errors of the module itself."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF
@@ -129,8 +134,7 @@ def _is_not_migrated(error: BaseException | None) -> bool:
 
 def _is_transient(error: BaseException | None) -> bool:
     if isinstance(error, sqlite3.Error):
-        is_full = _sqlite_code(error) == sqlite3.SQLITE_FULL
-        return is_full or is_busy(error) or is_file_unusable(error)
+        return is_full(error) or is_busy(error) or is_file_unusable(error)
     if isinstance(error, psycopg.errors.InternalError_):
         return bool(_DEAD_CITUS_NODE.search(str(error)))
     if isinstance(error, psycopg.Error) and error.sqlstate is not None:

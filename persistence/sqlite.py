@@ -1,21 +1,25 @@
-"""SQLite through the standard library: reads in the event loop, writes one after the other on a thread."""
+"""SQLite through the standard library: statements in the event loop, commits on a thread."""
 
 import asyncio
 import sqlite3
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, contextmanager, suppress
-from typing import Any, TypeVar
+from contextlib import closing, suppress
+from functools import partial
+from typing import Any, NamedTuple, TypeVar
 
 from prometheus_client import Gauge
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from persistence import sqlite_file
-from persistence.errors import is_busy, is_file_unusable, is_read_only
+from persistence.errors import is_busy, is_file_unusable, is_full, is_read_only
 from persistence.statements import Compiled, Parameters, Row, Run
 
 QUEUE_TIMEOUT_S, LOCK_TIMEOUT_MS = 1.5, 3000  # so that a write fails within 5 s
+READ_TIMEOUT_S = 4
+MAX_GROUP = 64  # writes in one commit, so that no write waits long for the others
 PRAGMAS = (
     "PRAGMA journal_mode = WAL",  # readers do not wait for the writer
     "PRAGMA synchronous = FULL",  # an acknowledged write survives a power failure
@@ -27,13 +31,24 @@ _WAITING = Gauge(
 )
 
 T = TypeVar("T")
+Work = Callable[[sqlite3.Connection], Any]
+
+
+class _Write(NamedTuple):
+    """A write that waits for its turn, and the future of its result."""
+
+    work: Work
+    result: asyncio.Future[Any]
+    until: float
+    """When it has waited too long, by the event loop's clock."""
 
 
 class SQLite:
-    """Runs compiled statements on two connections, which the first statement opens.
+    """Runs compiled statements on two connections, which the first statements open.
 
-    In WAL mode a read never waits, and takes less time than passing it to a thread. A write waits for the
-    disk and for other processes.
+    In WAL mode a read never waits, and a statement takes less time than passing it to a thread. Only what
+    waits for the disk or for other processes runs on the thread: above all COMMIT. The writes that arrive
+    meanwhile share the next COMMIT.
     """
 
     dialect = SQLiteDialect_pysqlite(paramstyle="named")
@@ -43,82 +58,122 @@ class SQLite:
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
-        self._write_lock = asyncio.Lock()
+        self._waiting: deque[_Write] = deque()
+        self._committing: asyncio.Task[None] | None = None
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
         """Return the rows and how many changed. Raise errors of sqlite3, and TimeoutError."""
-        if statement.is_read and self._reader is not None:
+        work = partial(_run, statement, parameters)
+        if not statement.is_read:
+            return await self._write(work)
+        if self._reader is not None:
             try:
-                return _run(self._reader, statement, parameters)
+                return work(self._reader)
             except sqlite3.Error:
-                pass  # most likely locked: the thread may wait for the lock
-        async with self._wait_for_turn():
-            return await self._run_on_thread(self._run_on_writer, statement, parameters)
+                self._reader = None  # most likely locked: the thread may wait for the lock
+        async with asyncio.timeout(READ_TIMEOUT_S):
+            return await self._run_on_thread(self._open_and_read, work)
 
     async def transaction(self, work: Callable[[Run], Awaitable[T]]) -> T:
-        """Return what `work` returns, committed. Raise the errors of `work` and of `run`."""
+        """Return what `work` returns, committed. Raise the errors of `work` and of `run`.
 
-        async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-            return await self._run_on_thread(self._run_on_writer, statement, parameters)
+        `work` may await nothing but its statements.
+        """
 
-        async with self._wait_for_turn():
-            try:
-                await self._run_on_thread(self._execute, "BEGIN IMMEDIATE")
-                result = await work(run)
-                await self._run_on_thread(self._execute, "COMMIT")
-            except BaseException:
-                # A second cancellation ends the wait but not the rollback, which the thread runs next.
-                await asyncio.shield(self._run_on_thread(self._roll_back))
-                raise
+        def run_statements(writer: sqlite3.Connection) -> T:
+            async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
+                return _run(statement, parameters, writer)
+
+            return _complete(work(run))
+
+        return await self._write(run_statements)
+
+    async def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what `work` returns, when it is committed."""
+        loop = asyncio.get_running_loop()
+        write = _Write(work, loop.create_future(), loop.time() + QUEUE_TIMEOUT_S)
+        self._waiting.append(write)
+        if self._committing is None:
+            self._committing = loop.create_task(self._commit_all())
+        else:
+            _WAITING.set(len(self._waiting))
+        result: T = await write.result
         return result
 
-    @asynccontextmanager
-    async def _wait_for_turn(self) -> AsyncIterator[None]:
-        """Wait for the earlier writes. Raise TimeoutError."""
-        if not self._write_lock.locked():
-            await self._write_lock.acquire()
-        else:
-            with _WAITING.track_inprogress():
-                async with asyncio.timeout(QUEUE_TIMEOUT_S):
-                    await self._write_lock.acquire()
-        try:
-            yield
-        finally:
-            self._write_lock.release()
+    async def _commit_all(self) -> None:
+        """Commit the writes that wait, group by group, and give each its result or error."""
+        while group := self._take_group(asyncio.get_running_loop().time()):
+            try:
+                results = await self._commit([write.work for write in group])
+            except Exception as error:  # nothing of the group is stored
+                results = [error] * len(group)
+            for write, result in zip(group, results, strict=True):
+                if write.result.done():
+                    continue
+                if isinstance(result, BaseException):
+                    write.result.set_exception(result)
+                else:
+                    write.result.set_result(result)
+        self._committing = None
 
-    async def _run_on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
+    def _take_group(self, now: float) -> list[_Write]:
+        """Return the next writes, without those that were cancelled or have waited too long."""
+        group: list[_Write] = []
+        while self._waiting and len(group) < MAX_GROUP:
+            write = self._waiting.popleft()
+            if write.result.done():
+                continue
+            if write.until < now:
+                write.result.set_exception(TimeoutError())
+            else:
+                group.append(write)
+        _WAITING.set(len(self._waiting))
+        return group
 
-    def _run_on_writer(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
-        with self._open_writer() as writer:
-            return _run(writer, statement, parameters)
+    async def _commit(self, works: Sequence[Work]) -> list[Any]:
+        """Return the result or the error of each of `works`, when they are committed together.
 
-    def _execute(self, sql: str) -> None:
-        with self._open_writer() as writer:
-            writer.execute(sql)
-
-    def _roll_back(self) -> None:
-        with suppress(sqlite3.Error):  # the transaction may not be open
-            self._execute("ROLLBACK")
-
-    @contextmanager
-    def _open_writer(self) -> Iterator[sqlite3.Connection]:
-        """Yield the connection for writes. Give both connections up if the file is unusable.
-
-        A connection that was opened on a read-only disk never writes, even when the disk is writable again.
+        An error undoes only what its work has written. Raise errors of sqlite3 if nothing is committed.
         """
         try:
-            if self._writer is None:
-                self._writer = connect(self._path, lock_timeout_ms=LOCK_TIMEOUT_MS)
-            if self._reader is None:
-                self._reader = connect(self._path, lock_timeout_ms=0)
-            yield self._writer
+            writer = await self._begin()
+            try:
+                results = [_run_in_savepoint(work, writer) for work in works]
+                await self._run_on_thread(writer.execute, "COMMIT")
+            except BaseException:
+                with suppress(sqlite3.Error):  # SQLite may have rolled back itself
+                    writer.execute("ROLLBACK")
+                raise
         except sqlite3.Error as error:
+            # A connection that was opened on a read-only disk stays read-only when the disk no longer is.
             if is_read_only(error):  # new connections would share the read-only lock file of these
                 self._close_connections()
             elif is_file_unusable(error):  # closing would write the log to a disk that has failed
                 self._writer = self._reader = None
             raise
+        return results
+
+    async def _begin(self) -> sqlite3.Connection:
+        """Begin a transaction with the write lock. Wait for it on the thread."""
+        if self._writer is None:
+            self._writer = await self._run_on_thread(partial(connect, self._path, lock_timeout_ms=0))
+        try:
+            self._writer.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            if not is_busy(error):
+                raise
+            await self._run_on_thread(_wait_for_lock, self._writer)
+        return self._writer
+
+    def _open_and_read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run a read on a connection that waits for locks. Then open the connection that does not."""
+        with closing(connect(self._path, lock_timeout_ms=LOCK_TIMEOUT_MS)) as patient:
+            result = work(patient)
+        self._reader = connect(self._path, lock_timeout_ms=0)
+        return result
+
+    async def _run_on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, function, *arguments)
 
     def _close_connections(self) -> None:
         for connection in (self._reader, self._writer):
@@ -128,6 +183,8 @@ class SQLite:
 
     async def close(self) -> None:
         """Close the file, which completes the write-ahead log."""
+        if self._committing is not None:
+            await self._committing
         self._thread.shutdown(wait=True)
         self._close_connections()
 
@@ -156,8 +213,43 @@ def _execute_with_retries(connection: sqlite3.Connection, pragma: str, *, for_s:
             time.sleep(0.02)
 
 
+def _wait_for_lock(writer: sqlite3.Connection) -> None:
+    """Begin a transaction when no other process has the write lock. Raise the error of a timeout."""
+    writer.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_MS}")
+    try:
+        writer.execute("BEGIN IMMEDIATE")
+    finally:
+        writer.execute("PRAGMA busy_timeout = 0")
+
+
+def _run_in_savepoint(work: Work, writer: sqlite3.Connection) -> Any:
+    """Return what `work` returns, or its error. Raise the errors that end the whole transaction."""
+    writer.execute("SAVEPOINT one")
+    try:
+        result = work(writer)
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and (is_full(error) or is_file_unusable(error)):
+            raise
+        result = error
+        writer.execute("ROLLBACK TO one")
+    writer.execute("RELEASE one")
+    return result
+
+
+def _complete(statements: Awaitable[T]) -> T:
+    """Return the result of a coroutine that never waits."""
+    assert isinstance(statements, Coroutine)
+    try:
+        statements.send(None)
+    except StopIteration as end:
+        result: T = end.value
+        return result
+    statements.close()
+    raise RuntimeError("A transaction may await nothing but its statements.")
+
+
 def _run(
-    connection: sqlite3.Connection, statement: Compiled, parameters: Parameters
+    statement: Compiled, parameters: Parameters, connection: sqlite3.Connection
 ) -> tuple[list[Row], int]:
     cursor = connection.execute(statement.sql, statement.arguments(parameters))
     raw: list[Any] = cursor.fetchall()

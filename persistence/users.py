@@ -36,7 +36,7 @@ _COLUMNS = text("SELECT users.* FROM (SELECT 1) AS one LEFT JOIN users ON 1 = 0"
 _PROVISION = insert(users).values(id=bindparam("id"), created_at=bindparam("now"))
 
 
-async def create(db: Database, user_id: str, *, email: str, password_hash: str, now: datetime) -> UserRow:
+async def create(db: Transaction, user_id: str, *, email: str, password_hash: str, now: datetime) -> UserRow:
     """Create an account. `email` must be normalized. Raise EmailTaken."""
     values = {"id": user_id, "email": email, "password_hash": password_hash, "created_at": now}
     try:
@@ -49,7 +49,7 @@ async def create(db: Database, user_id: str, *, email: str, password_hash: str, 
     return row
 
 
-async def find_by_email(db: Database, email: str) -> UserRow | None:
+async def find_by_email(db: Transaction, email: str) -> UserRow | None:
     """Return the account with this normalized email, or None."""
     return await db.fetch_one(_BY_EMAIL, {"email": email})
 
