@@ -4,8 +4,9 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from datetime import datetime
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import make_conninfo
@@ -13,13 +14,14 @@ from sqlalchemy import Dialect, make_url
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from persistence.errors import Disconnected
-from persistence.postgresql_pool import Connection, Pool
+from persistence.postgresql_connection import Connection, PlanLost
+from persistence.postgresql_pool import Pool
 from persistence.statements import Compiled, Parameters, Row, Run
 
 TIMEOUT_S = 4  # for the connection and all rows, so that a request fails within 5 s
 # A transaction waits briefly for the row locks of others. PostgreSQL rolls back a transaction whose server
 # has frozen or lost its connection. LOCAL, because a pooler reuses the session for others.
-BEGIN = "BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '5s'"
+BEGIN = b"BEGIN; SET LOCAL lock_timeout = '2s'; SET LOCAL idle_in_transaction_session_timeout = '5s'"
 
 T = TypeVar("T")
 
@@ -27,7 +29,7 @@ T = TypeVar("T")
 class PostgreSQL:
     """Runs compiled statements."""
 
-    dialect: Dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
+    dialect: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
     def __init__(self, conninfo: str) -> None:
         self._pool = Pool(conninfo)
@@ -51,6 +53,8 @@ class PostgreSQL:
         until = asyncio.get_running_loop().time() + TIMEOUT_S
         try:
             return await self._pool.run(work, until=until)
+        except PlanLost:
+            return await self._pool.run(work, until=until)
         except Disconnected:
             if not is_repeatable:
                 raise
@@ -62,17 +66,11 @@ class PostgreSQL:
 
 
 async def _run(statement: Compiled, parameters: Parameters, connection: Connection) -> tuple[list[Row], int]:
-    try:
-        cursor = await connection.execute(statement.sql, statement.arguments(parameters))
-    except psycopg.errors.ReadOnlySqlTransaction:
-        connection.is_cancelled = connection.is_read_only = True
-        raise
+    given = {**statement.constants, **parameters}
+    result = await connection.run(statement, [_dump(given[name]) for name in statement.names])
     if not statement.is_read:
         connection.check_not_cancelled()
-    if statement.columns == ():
-        return [], cursor.rowcount
-    names = [column.name for column in cursor.description or ()] if statement.columns is None else ()
-    return statement.rows(await cursor.fetchall(), names), cursor.rowcount
+    return result
 
 
 async def _run_in_transaction(work: Callable[[Run], Awaitable[T]], connection: Connection) -> T:
@@ -83,12 +81,29 @@ async def _run_in_transaction(work: Callable[[Run], Awaitable[T]], connection: C
     try:
         result = await work(run)
     except BaseException:
-        with suppress(psycopg.Error):
-            await connection.execute("ROLLBACK")
+        if not connection.is_running:  # otherwise it was cancelled, and the connection is closed
+            with suppress(psycopg.Error, TimeoutError):
+                await connection.execute(b"ROLLBACK")
         raise
-    await connection.execute("COMMIT")
+    await connection.execute(b"COMMIT")
     connection.check_not_cancelled()
     return result
+
+
+def _dump(value: Any) -> bytes | None:
+    """Return a parameter in PostgreSQL's text format. The SQL names its type. Raise DataError for NUL."""
+    if value is None:
+        return None
+    if isinstance(value, str):
+        if "\0" in value:
+            raise psycopg.DataError("PostgreSQL stores no NUL")
+        return value.encode()
+    if isinstance(value, bool):
+        return b"t" if value else b"f"
+    if isinstance(value, datetime):
+        return value.isoformat().encode()
+    assert isinstance(value, int)
+    return b"%d" % value
 
 
 def parse_conninfo(url: str) -> str:

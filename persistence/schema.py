@@ -11,7 +11,7 @@ import psycopg
 from sqlalchemy import Engine, NullPool, Select, column, create_engine, event, select, table, text
 
 from contract.problems import Unavailable
-from persistence import postgresql_pool, sqlite, sqlite_file
+from persistence import postgresql_connection, sqlite, sqlite_file
 from persistence.database import Database, Target
 from persistence.errors import Incompatible, NotMigrated, translate_errors
 
@@ -141,7 +141,7 @@ def _create_engine(target: Target) -> Engine:
     if not target.is_sqlite:
         return create_engine(
             "postgresql+psycopg://",
-            creator=lambda: psycopg.connect(target.name, **postgresql_pool.CONNECT_OPTIONS),
+            creator=lambda: psycopg.connect(target.name, **postgresql_connection.CONNECT_OPTIONS),
             poolclass=NullPool,
             hide_parameters=True,
         )

@@ -1,5 +1,6 @@
 """Compiles SQLAlchemy Core statements once, to SQL for a driver that is called directly."""
 
+import hashlib
 from collections import namedtuple
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -19,7 +20,11 @@ class Compiled(NamedTuple):
     """A statement compiled for one database."""
 
     sql: str
+    digest: bytes
+    """Of the SQL, as a name for a prepared statement."""
     is_read: bool
+    names: tuple[str, ...]
+    """The names of the parameters by their numbers, if the SQL has numbers."""
     constants: dict[str, Any]
     to_database: dict[str, Convert]
     columns: tuple[str, ...] | None
@@ -36,10 +41,14 @@ class Compiled(NamedTuple):
 
     def rows(self, raw: Sequence[Sequence[Any]], names: Sequence[str]) -> list[Row]:
         """Return the driver's rows as Rows; `names` are the columns as the database names them."""
-        make = self.row if self.columns is not None else _create_row_type(tuple(names))._make
+        make = self.get_row_maker(names)
         if not self.from_database:
             return [make(values) for values in raw]
         return [make(self._convert_row(values)) for values in raw]
+
+    def get_row_maker(self, names: Sequence[str]) -> Callable[[Sequence[Any]], Row]:
+        """Return what makes a Row of values; `names` are the columns of textual SQL."""
+        return self.row if self.columns is not None else _create_row_type(tuple(names))._make
 
     def _convert_row(self, values: Sequence[Any]) -> list[Any]:
         converted = [*values]
@@ -62,7 +71,9 @@ def compile_for(dialect: Dialect, statement: Executable) -> Compiled:
     binds = compiled.binds
     return Compiled(
         sql=str(compiled),
+        digest=hashlib.sha256(str(compiled).encode()).hexdigest()[:32].encode(),
         is_read=isinstance(statement, Select | TextClause),
+        names=tuple(compiled.positiontup or ()),
         constants={name: bind.value for name, bind in binds.items() if not bind.required},
         to_database={
             name: convert

@@ -17,7 +17,8 @@ from sqlalchemy import Engine, inspect, text
 
 from app import create_app
 from persistence import schema
-from persistence.postgresql_pool import Connection
+from persistence.postgresql_connection import Connection, Values
+from persistence.statements import Compiled
 from settings import Settings
 from tests.ecosystem.deployment.pages import blocks
 from tests.support.command_line import call_todo
@@ -89,14 +90,14 @@ def test_page_distributes_every_table_and_leaves_the_schema_as_it_was(engine: En
 def executed(url: str, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     """The SQL of all that the server and the commands execute on the distributed tables."""
     statements: set[str] = set()
-    execute = Connection.execute
+    run = Connection.run
 
-    async def execute_and_record(self: Connection, query: str, *arguments: Any) -> Any:
-        statements.add(" ".join(query.split()))
-        return await execute(self, query, *arguments)
+    async def run_and_record(self: Connection, statement: Compiled, values: Values) -> Any:
+        statements.add(" ".join(statement.sql.split()))
+        return await run(self, statement, values)
 
     settings = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": SECRET}
-    with patch.object(Connection, "execute", execute_and_record):
+    with patch.object(Connection, "run", run_and_record):
         with create_app(Settings.from_environment(settings)).test_client() as http:
             use_every_operation(User(http, "ada", sign_token("ada")))
         with create_app(Settings.from_environment({"DATABASE_URL": url})).test_client() as http:
