@@ -7,6 +7,7 @@ from typing import Any
 import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
+from contract.bodies import HAS_ARRIVED
 from contract.guard import MAX_HEADER_BYTES
 from contract.problems import HeadersTooLarge, Problem, RequestTimeout, Unavailable, Unreadable
 from observability.request_records import new_request_id
@@ -106,6 +107,7 @@ class Protocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         """End the request."""
         if not self._is_upgrade and not self._is_surplus:
+            self.scope[HAS_ARRIVED] = True  # type: ignore[literal-required]
             super().on_message_complete()
 
     def data_received(self, data: bytes) -> None:
