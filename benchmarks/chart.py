@@ -12,6 +12,7 @@ NAMES = {
     "fastapi_sqlmodel": "FastAPI + SQLModel",
     "fastapi_tuned": "FastAPI, tuned by hand",
     "bare": "Starlette, no validation, no auth",
+    "bare_pq": "the same on our executor",
 }
 OPERATIONS = {
     "get": "GET one",

@@ -9,7 +9,7 @@ from benchmarks.data import SECRET
 from tests.support.server import COMMAND, Server, find_free_port, run_server
 
 OURS, OURS_ON_SQLITE = "todo", "todo_sqlite"
-PEERS = ("fastapi_sqlmodel", "fastapi_tuned", "bare")
+PEERS = ("fastapi_sqlmodel", "fastapi_tuned", "bare", "bare_pq")
 
 # As fast as uvicorn goes: ours has the same loop and parser, and its own log of requests besides.
 UVICORN = ("--loop=uvloop", "--http=httptools", "--ws=none", "--no-access-log", "--log-level=warning")

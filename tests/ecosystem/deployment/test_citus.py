@@ -93,7 +93,8 @@ def executed(url: str, tmp_path_factory: pytest.TempPathFactory) -> set[str]:
     run = Connection.run
 
     async def run_and_record(self: Connection, statement: Compiled, values: Values) -> Any:
-        statements.add(" ".join(statement.sql.split()))
+        named = re.sub(r"\$(\d+)", lambda found: f":{statement.names[int(found[1]) - 1]}", statement.sql)
+        statements.add(" ".join(named.split()))
         return await run(self, statement, values)
 
     settings = {"DATABASE_URL": url, "BETTER_AUTH_SECRET": SECRET}
@@ -152,7 +153,7 @@ def use_every_command(folder: Path, **settings: str) -> None:
 
 def names_the_user(sql: str) -> bool:
     return any(
-        sql.startswith(f"INSERT INTO {table} (user_id, ") or f" WHERE {table}.user_id = %(owner)s" in sql
+        sql.startswith(f"INSERT INTO {table} (user_id, ") or f" WHERE {table}.user_id = :owner" in sql
         for table in DISTRIBUTED
     )
 
