@@ -74,7 +74,6 @@ class Connection:
         self._prepared: set[bytes] = set()
         self._waiter: asyncio.Future[PGresult | None] | None = None
         self._result: PGresult | None = None
-        self._ending: asyncio.Task[None] | None = None
         self._loop.add_reader(self._socket, self._read)
 
     async def execute(self, sql: bytes) -> PGresult:
@@ -189,9 +188,10 @@ class Connection:
             waiter.set_exception(error)
 
     @property
-    def is_idle(self) -> bool:
-        """Whether no statement runs and no transaction is open."""
-        return self._waiter is None and self._pgconn.transaction_status == TransactionStatus.IDLE
+    def is_usable(self) -> bool:
+        """Whether it can run another statement, outside of a transaction."""
+        is_sound = not (self.is_cancelled or self.is_read_only or self.has_lost_plan)
+        return is_sound and self._pgconn.transaction_status == TransactionStatus.IDLE
 
     @property
     def is_running(self) -> bool:
@@ -212,32 +212,14 @@ class Connection:
             if not isinstance(error, psycopg.Error | TimeoutError):
                 raise
 
-    def enforce_deadline(self, now: float) -> None:
-        """Send a cancel request CANCEL_GRACE_S before the deadline. Close the connection at the deadline."""
-        if now >= self.until:
-            self._fail(TimeoutError())
-        elif now >= self.until - CANCEL_GRACE_S and not self.is_cancelled:
-            self.cancel()
+    def time_out(self) -> None:
+        """Close the connection, and raise TimeoutError where a result is awaited."""
+        self._fail(TimeoutError())
 
-    def cancel(self) -> None:
+    async def request_cancel(self) -> None:
         """Ask the server to end what runs. It may hit the next statement, so there must be none."""
-        self.is_cancelled = True
-        self._ending = self._loop.create_task(self._cancel())
-
-    async def _cancel(self) -> None:
         with suppress(psycopg.Error):
             await self._opened.cancel_safe(timeout=CANCEL_GRACE_S)
-
-    def end(self) -> None:
-        """Close the connection, after a cancel request if a statement runs that nobody waits for."""
-        if self.is_running and not self.is_closed:
-            self._ending = self._loop.create_task(self._cancel_and_close())
-        else:
-            self.close()
-
-    async def _cancel_and_close(self) -> None:
-        await self._cancel()
-        self.close()
 
     def check_not_cancelled(self) -> None:
         """Raise TimeoutError if a cancelled COMMIT has succeeded, perhaps on the primary only.

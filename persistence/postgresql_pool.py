@@ -2,14 +2,14 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 from prometheus_client import Counter, Gauge
 from psycopg import AsyncConnection
 
 from persistence.errors import Disconnected
-from persistence.postgresql_connection import CONNECT_OPTIONS, Connection
+from persistence.postgresql_connection import CANCEL_GRACE_S, CONNECT_OPTIONS, Connection
 
 log = logging.getLogger("todo.database")
 
@@ -45,6 +45,7 @@ class Pool:
         self._in_use: set[Connection] = set()
         self._free = asyncio.Semaphore(MAX_CONNECTIONS)
         self._ticking: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()  # that cancel statements
         self._prepares = True
         _MAX.set(MAX_CONNECTIONS)
 
@@ -70,10 +71,21 @@ class Pool:
             self._put_back(connection)
 
     def _enforce_deadlines(self) -> None:
+        """Cancel a statement CANCEL_GRACE_S before its deadline. Close the connection at the deadline."""
         loop = asyncio.get_running_loop()
+        now = loop.time()
         for connection in [*self._in_use]:
-            connection.enforce_deadline(loop.time())
+            if now >= connection.until:
+                connection.time_out()
+            elif now >= connection.until - CANCEL_GRACE_S and not connection.is_cancelled:
+                connection.is_cancelled = True
+                self._start(connection.request_cancel())
         self._ticking = loop.call_later(TICK_S, self._enforce_deadlines) if self._in_use else None
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _acquire(self, until: float) -> Connection:
         """Return a usable connection. Raise TimeoutError, and errors of psycopg if it cannot connect."""
@@ -114,14 +126,24 @@ class Pool:
             log.warning("statements are no longer prepared: the connection leads to several sessions")
         if connection.is_read_only or connection.has_lost_plan:
             self._close_idle()  # they lead to the same standby, or have the same plans
-            connection.end()
-        elif connection.is_idle and not connection.is_cancelled:
+        if connection.is_running:  # the request was cancelled
+            self._start(self._end(connection))
+            return
+        if connection.is_usable:
             self._idle.append(connection)
         else:
-            connection.end()
+            connection.close()
         self._release()
         if self._idle and now - self._idle[0].used_at > MAX_IDLE_S:
             self._idle.pop(0).close()
+
+    async def _end(self, connection: Connection) -> None:
+        """Cancel a statement that nobody waits for, and close the connection."""
+        try:
+            await connection.request_cancel()
+        finally:
+            connection.close()
+            self._release()
 
     def _release(self) -> None:
         _IN_USE.dec()
@@ -134,6 +156,7 @@ class Pool:
     async def close(self) -> None:
         """Close the idle connections."""
         self._close_idle()
+        await asyncio.gather(*self._tasks)
 
 
 async def _is_alive(connection: Connection) -> bool:
