@@ -29,10 +29,10 @@ run: $(VENV)/.run$(EXTRA)  ## serve on http://127.0.0.1:8000 (SQLite, built-in a
 PYTEST := $(BIN)/python -m pytest
 T      ?= tests/unit
 
-test: check  ## check, then run the unit, API and contract tests on SQLite and PostgreSQL (3 minutes)
+test: check  ## check, then run the unit, API and contract tests on SQLite and PostgreSQL (4 minutes)
 	@$(PYTEST) -n 2 tests/api tests/contract tests/unit
 
-test-all: test  ## test, then run the tests with faults and other programs: browser, Better Auth, nginx, Redis (8 minutes)
+test-all: test  ## test, then run the tests with faults and other programs: browser, Better Auth, nginx, Redis (12 minutes)
 	@$(PYTEST) -n 3 tests/ecosystem tests/faults
 
 test-examples: $(VENV)/.dev client $(EXAMPLE)  ## build the example of Next.js, and drive it in Chromium (3 minutes)
