@@ -7,6 +7,7 @@ import asyncio
 import select
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import psycopg
@@ -119,13 +120,9 @@ class Connection:
         changed = result.command_tuples or 0
         if statement.columns == ():
             return [], changed
-        names = (
-            []
-            if statement.columns
-            else [(result.fname(column) or b"").decode() for column in range(result.nfields)]
-        )
+        make_row = statement.get_row_maker(partial(_get_names, result))
         self._transformer.set_pgresult(result)
-        rows = self._transformer.load_rows(0, result.ntuples, statement.get_row_maker(names))
+        rows = self._transformer.load_rows(0, result.ntuples, make_row)
         self._transformer.set_pgresult(None)  # releases the memory
         return rows, changed
 
@@ -236,3 +233,8 @@ class Connection:
             self._loop.remove_reader(self._socket)
             self._loop.remove_writer(self._socket)
             self._pgconn.finish()
+
+
+def _get_names(result: PGresult) -> list[str]:
+    """Return the names of the columns."""
+    return [(result.fname(column) or b"").decode() for column in range(result.nfields)]

@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
+from contextvars import copy_context
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -79,12 +80,13 @@ class SQLite:
 
         `work` may await nothing but its statements.
         """
+        context = copy_context()  # with the span of this request
 
         def run_statements(writer: sqlite3.Connection) -> T:
             async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
                 return _run(statement, parameters, writer)
 
-            return _complete(work(run))
+            return context.run(_complete, work(run))
 
         return await self._write(run_statements)
 
@@ -253,5 +255,4 @@ def _run(
 ) -> tuple[list[Row], int]:
     cursor = connection.execute(statement.sql, statement.arguments(parameters))
     raw: list[Any] = cursor.fetchall()
-    names = [] if statement.columns is not None else [column[0] for column in cursor.description or ()]
-    return statement.rows(raw, names), cursor.rowcount
+    return statement.rows(raw, lambda: (column[0] for column in cursor.description)), cursor.rowcount

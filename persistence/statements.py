@@ -2,7 +2,7 @@
 
 import hashlib
 from collections import namedtuple
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, Executable, Select, TextClause
@@ -14,6 +14,8 @@ Row = Any
 """A named tuple of the columns that a statement returns: `row.title`."""
 
 Convert = Callable[[Any], Any]
+GetNames = Callable[[], Iterable[str]]
+"""Returns the names of the columns of textual SQL, as the database says."""
 
 
 class Compiled(NamedTuple):
@@ -39,16 +41,16 @@ class Compiled(NamedTuple):
             given[name] = convert(given[name])
         return given
 
-    def rows(self, raw: Sequence[Sequence[Any]], names: Sequence[str]) -> list[Row]:
-        """Return the driver's rows as Rows; `names` are the columns as the database names them."""
-        make = self.get_row_maker(names)
+    def rows(self, raw: Sequence[Sequence[Any]], get_names: GetNames) -> list[Row]:
+        """Return the driver's rows as Rows."""
+        make = self.get_row_maker(get_names)
         if not self.from_database:
             return [make(values) for values in raw]
         return [make(self._convert_row(values)) for values in raw]
 
-    def get_row_maker(self, names: Sequence[str]) -> Callable[[Sequence[Any]], Row]:
-        """Return what makes a Row of values; `names` are the columns of textual SQL."""
-        return self.row if self.columns is not None else _create_row_type(tuple(names))._make
+    def get_row_maker(self, get_names: GetNames) -> Callable[[Sequence[Any]], Row]:
+        """Return what makes a Row of the values of a row."""
+        return self.row if self.columns is not None else _create_row_type(tuple(get_names()))._make
 
     def _convert_row(self, values: Sequence[Any]) -> list[Any]:
         converted = [*values]

@@ -5,6 +5,7 @@ import sqlite3
 import struct
 from collections.abc import Awaitable, Iterator
 from contextlib import closing
+from contextvars import ContextVar
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from tests.support.databases import migrate, run_on
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 WRITES = 50
+NUMBER: ContextVar[int] = ContextVar("number")
 RESPONSE = StoredResponse(b"{}", {})
 
 
@@ -159,6 +161,20 @@ def test_group_whose_transaction_ends_is_not_acknowledged(
 
     assert {type(result) for result in run_on(f"sqlite:///{file}", work)} == {ConstraintViolated}
     assert find_users(file) == {"100"}
+
+
+def test_transaction_runs_in_the_context_of_its_request(file: Path):
+    async def read_context(_transaction: Transaction) -> int:
+        return NUMBER.get()
+
+    async def begin(database: Database, number: int) -> int:
+        NUMBER.set(number)
+        return await database.transaction(read_context)
+
+    async def work(database: Database) -> list[int]:
+        return await asyncio.gather(*(begin(database, number) for number in range(WRITES)))
+
+    assert run_on(f"sqlite:///{file}", work) == [*range(WRITES)]
 
 
 def test_transaction_that_awaits_something_else_is_an_error(file: Path):
