@@ -13,11 +13,10 @@ from contract.problems import KeyReused, Unavailable
 from persistence import idempotency, removals, schema, tables, task_pages, tasks, users
 from persistence.database import Database, Transaction
 from persistence.idempotency import StoredResponse
-from persistence.quota import Quota
-from persistence.tables import TaskRow, metadata
+from persistence.tables import metadata
 from persistence.tables import tasks as task_table
 from persistence.tables import users as user_table
-from tests.support.databases import migrate, on_sqlite, run_on
+from tests.support.databases import create_task, migrate, on_sqlite, run_on
 from tests.support.server import open_engine
 
 USERS, TASKS_EACH = 5, 2000
@@ -148,30 +147,10 @@ def test_sqlite_syncs_every_commit_and_checks_foreign_keys_on_both_connections(u
 # The statements.
 
 
-async def create(
-    database: Database, owner: str, *, title: str = "x", key: str | None = None
-) -> StoredResponse:
-    """Create a task; the content of the response is its id."""
-
-    def render(row: TaskRow) -> StoredResponse:
-        return StoredResponse(str(row.id).encode(), {})
-
-    return await tasks.create(
-        database,
-        owner,
-        {"title": title},
-        key=key,
-        render=render,
-        quota=Quota(100_000),
-        may_insert_owner=False,
-        now=NOON,
-    )
-
-
 def test_updated_at_does_not_go_back_when_the_clock_does(url: str):
     async def change(database: Database) -> list[datetime]:
         await users.create(database, "ada", email="ada@example.com", password_hash="x", now=NOON)
-        task_id = int((await create(database, "ada")).content)
+        task_id = (await create_task(database, "ada", now=NOON))["id"]
         update = partial(tasks.update_fields, database, "ada", task_id, versions=None)
         complete = partial(tasks.complete, database, "ada", task_id, versions=None)
         rows = [
@@ -193,13 +172,13 @@ def test_removal_of_one_users_tasks_and_keys_keeps_those_of_another(url: str):
     async def remove(database: Database) -> None:
         for owner in ("eve", "bob"):
             await users.create(database, owner, email=f"{owner}@example.com", password_hash="x", now=NOON)
-            await create(database, owner, key="one")
+            await create_task(database, owner, now=NOON, key="one")
         for expected in (1, 0):
             assert await removals.remove_tasks(database, "eve") == expected
             assert await removals.remove_keys(database, "eve") == expected
         assert await tasks.count(database, "bob") == 1
         with pytest.raises(KeyReused):
-            await create(database, "bob", title="another", key="one")
+            await create_task(database, "bob", now=NOON, title="another", key="one")
 
     run_on(url, remove)
 
@@ -212,7 +191,7 @@ def test_deletion_that_takes_too_long_is_unavailable_and_continues_when_repeated
     async def clear(database: Database) -> None:
         await users.create(database, "ivy", email="ivy@example.com", password_hash="x", now=NOON)
         for _ in range(5):
-            await create(database, "ivy")
+            await create_task(database, "ivy", now=NOON)
         for left in (3, 1):
             with pytest.raises(Unavailable) as raised:
                 await removals.clear(database, "ivy", status="all", timeout_s=0)

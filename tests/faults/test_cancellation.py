@@ -7,42 +7,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import text
 
 from contract.problems import Unavailable
-from persistence import tasks, users
+from persistence import users
 from persistence.database import Database
-from persistence.idempotency import StoredResponse
-from persistence.quota import Quota
-from persistence.tables import TaskRow
-from tests.support.databases import migrate, run_on
+from tests.support.databases import create_task, migrate, run_on
 from tests.support.server import open_engine
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 WRITERS, WRITES = 4, 60
 LONGEST_S = 0.004
-QUOTA = Quota(100_000)
 
 
-def render(row: TaskRow) -> StoredResponse:
-    return StoredResponse(row.title.encode(), {})
-
-
-async def create(database: Database, title: str, key: str | None) -> None:
-    await tasks.create(
-        database,
-        "ada",
-        {"title": title},
-        key=key,
-        render=render,
-        quota=QUOTA,
-        may_insert_owner=False,
-        now=NOW,
-    )
-
-
-async def cancel_twice(work: asyncio.Task[None], chance: random.Random) -> None:
+async def cancel_twice(work: asyncio.Task[Any], chance: random.Random) -> None:
     """Cancel the task twice, at random moments, and wait for its end."""
     for _ in range(2):
         await asyncio.sleep(chance.uniform(0, LONGEST_S))
@@ -59,10 +39,11 @@ async def write(database: Database, writer: int) -> list[str]:
         title = f"{writer} {number}"
         if number % 2:
             key = f"cancelled-{writer}-{number}"
-            await cancel_twice(asyncio.create_task(create(database, f"cancelled {title}", key)), chance)
+            creating = create_task(database, "ada", now=NOW, title=f"cancelled {title}", key=key)
+            await cancel_twice(asyncio.create_task(creating), chance)
         else:
             with suppress(Unavailable):
-                await create(database, title, None)
+                await create_task(database, "ada", now=NOW, title=title)
                 acknowledged.append(title)
     return acknowledged
 

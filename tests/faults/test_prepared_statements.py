@@ -17,19 +17,15 @@ from sqlalchemy import text
 from contract.problems import Unavailable
 from persistence import postgresql_pool, task_pages, tasks, users
 from persistence.database import Database, Transaction
-from persistence.idempotency import StoredResponse
-from persistence.quota import Quota
-from persistence.tables import TaskRow
 from tests.support import pgbouncer
 from tests.support import postgresql as postgresql_server
-from tests.support.databases import migrate, run_on
+from tests.support.databases import create_task, migrate, run_on
 from tests.support.pgbouncer import PgBouncer
 from tests.support.server import open_engine
 
 NOW = datetime(2026, 11, 27, tzinfo=UTC)
 PREPARED = text("SELECT count(*) AS count FROM pg_prepared_statements")
 CLIENTS = 24  # more than connections
-QUOTA = Quota(1_000_000)
 
 
 @pytest.fixture
@@ -111,7 +107,8 @@ async def use_tasks(database: Database, owner: str, rounds: int) -> int:
         cancelled = asyncio.create_task(find_something_else(database, chance))
         title = f"{owner} {number}"
         key = f"key {number}" if number % 2 else None
-        assert await create(database, owner, title, key) == title
+        created = await create_task(database, owner, now=NOW, title=title, key=key)
+        assert (created["user_id"], created["title"]) == (owner, title)
         titles.insert(0, title)
         page = await task_pages.get(
             database, owner, status="all", sort="created", order=None, limit=5, cursor=None
@@ -141,28 +138,11 @@ async def find_something_else(database: Database, chance: random.Random) -> None
             [
                 lambda: tasks.count(database, "nobody"),
                 lambda: users.find_by_email(database, "nobody@example.com"),
-                lambda: create(database, "nobody", "nothing", "key"),
+                lambda: create_task(database, "nobody", now=NOW, key="key"),
             ]
         )
         with suppress(Exception):
             await work()
-
-
-async def create(database: Database, owner: str, title: str, key: str | None) -> str:
-    def render(row: TaskRow) -> StoredResponse:
-        return StoredResponse(row.title.encode(), {})
-
-    response = await tasks.create(
-        database,
-        owner,
-        {"title": title},
-        key=key,
-        render=render,
-        quota=QUOTA,
-        may_insert_owner=False,
-        now=NOW,
-    )
-    return response.content.decode()
 
 
 def test_plan_that_a_migration_has_outdated_is_replaced(url: str):

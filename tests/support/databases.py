@@ -1,8 +1,10 @@
 """Which databases a test runs on, and access to one without a server."""
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable
-from typing import TypeVar
+from datetime import datetime
+from typing import Any, TypeVar
 
 import pytest
 from alembic import command
@@ -10,8 +12,12 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
-from persistence import schema
+from contract import strict_json
+from persistence import representations, schema, tasks
 from persistence.database import Database
+from persistence.idempotency import StoredResponse
+from persistence.quota import Quota
+from persistence.tables import TaskRow
 
 T = TypeVar("T")
 
@@ -35,6 +41,33 @@ def run_on(url: str, work: Callable[[Database], Awaitable[T]]) -> T:
             await database.close()
 
     return asyncio.run(run())
+
+
+async def create_task(
+    db: Database,
+    owner: str,
+    *,
+    now: datetime,
+    title: str = "x",
+    key: str | None = None,
+    may_insert_owner: bool = False,
+) -> dict[str, Any]:
+    """Create a task as the handler does, and return it."""
+    response = await tasks.create(
+        db,
+        owner,
+        {"title": title},
+        key=key,
+        render=_render,
+        quota=Quota(1_000_000),
+        may_insert_owner=may_insert_owner,
+        now=now,
+    )
+    return dict(json.loads(response.content))
+
+
+def _render(row: TaskRow) -> StoredResponse:
+    return StoredResponse(strict_json.dumps(representations.to_task(row)), {})
 
 
 def list_revisions() -> list[str]:
