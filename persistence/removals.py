@@ -1,14 +1,16 @@
 """Deletes the data of one owner in batches, so that no other write waits long."""
 
 import time
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from sqlalchemy import (
-    BigInteger,
+    Column,
     ColumnElement,
     Delete,
     Integer,
     Select,
+    Table,
     bindparam,
     delete,
     select,
@@ -23,10 +25,6 @@ from persistence.tables import idempotency_keys, import_progress, tasks
 BATCH_SIZE = 1000
 CLEAR_TIMEOUT_S = 3  # a response must arrive within 5 s
 
-_KEYS = idempotency_keys.c
-_MY_TASKS = tasks.c.user_id == bindparam("owner")
-_MY_KEYS = _KEYS.user_id == bindparam("owner")
-
 
 class _Batch(NamedTuple):
     """The statement that finds the last row of a batch, and the one that deletes the rows up to it.
@@ -39,29 +37,19 @@ class _Batch(NamedTuple):
     delete: Delete
 
 
-def _create_batch(*conditions: ColumnElement[bool]) -> _Batch:
-    created_at, task_id = tasks.c.created_at, tasks.c.id
-    oldest = select(created_at, task_id).where(_MY_TASKS, *conditions).order_by(created_at, task_id)
-    batch = oldest.limit(bindparam("at_most", type_=Integer)).subquery()
-    last = select(batch).order_by(batch.c.created_at.desc(), batch.c.id.desc()).limit(1)
-    position = bindparam("created_at", type_=created_at.type), bindparam("id", type_=BigInteger)
-    is_in_batch = tuple_(created_at, task_id) <= tuple_(*position)
-    return _Batch(last, delete(tasks).where(_MY_TASKS, *conditions, is_in_batch))
+def _create_batch(table: Table, order: Sequence[Column[Any]], *conditions: ColumnElement[bool]) -> _Batch:
+    """Return the statements for the rows of an owner in this order, which is that of an index."""
+    mine = (table.c.user_id == bindparam("owner"), *conditions)
+    first = select(*order).where(*mine).order_by(*order).limit(bindparam("at_most", type_=Integer)).subquery()
+    last = select(first).order_by(*(column.desc() for column in first.c)).limit(1)
+    position = tuple_(*(bindparam(column.name, type_=column.type) for column in order))
+    return _Batch(last, delete(table).where(*mine, tuple_(*order) <= position))
 
 
-_ALL_TASKS = _create_batch()
-_COMPLETED_TASKS = _create_batch(tasks.c.completed == true())
-_FIRST_KEYS = (
-    select(_KEYS.key)
-    .where(_MY_KEYS)
-    .order_by(_KEYS.key)
-    .limit(bindparam("at_most", type_=Integer))
-    .subquery()
-)
-_ALL_KEYS = _Batch(
-    select(_FIRST_KEYS).order_by(_FIRST_KEYS.c.key.desc()).limit(1),
-    delete(idempotency_keys).where(_MY_KEYS, _KEYS.key <= bindparam("key")),
-)
+_OLDEST = (tasks.c.created_at, tasks.c.id)
+_ALL_TASKS = _create_batch(tasks, _OLDEST)
+_COMPLETED_TASKS = _create_batch(tasks, _OLDEST, tasks.c.completed == true())
+_ALL_KEYS = _create_batch(idempotency_keys, [idempotency_keys.c.key])
 _PROGRESS = delete(import_progress).where(import_progress.c.user_id == bindparam("owner"))
 
 
