@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import ExitStack, suppress
 from contextvars import copy_context
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
@@ -168,10 +168,14 @@ class SQLite:
         return self._writer
 
     def _open_and_read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run a read on a connection that waits for locks. Then open the connection that does not."""
-        with closing(connect(self._path, lock_timeout_ms=LOCK_TIMEOUT_MS)) as patient:
-            result = work(patient)
-        self._reader = connect(self._path, lock_timeout_ms=0)
+        """Open a connection and run a read, which waits for locks. The next reads there do not wait."""
+        with ExitStack() as unless_read:
+            reader = connect(self._path, lock_timeout_ms=LOCK_TIMEOUT_MS)
+            unless_read.callback(reader.close)
+            result = work(reader)
+            unless_read.pop_all()
+        _set_lock_timeout(reader, 0)
+        self._reader = reader
         return result
 
     async def _run_on_thread(self, function: Callable[..., T], *arguments: Any) -> T:
@@ -195,10 +199,10 @@ def connect(path: str, *, lock_timeout_ms: int) -> sqlite3.Connection:
     """Open a connection with automatic commits. Create the file if it is missing."""
     sqlite_file.protect(path)
     connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0)
-    connection.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_MS}")
+    _set_lock_timeout(connection, LOCK_TIMEOUT_MS)
     for pragma in PRAGMAS:
         _execute_with_retries(connection, pragma)
-    connection.execute(f"PRAGMA busy_timeout = {lock_timeout_ms}")
+    _set_lock_timeout(connection, lock_timeout_ms)
     return connection
 
 
@@ -215,13 +219,17 @@ def _execute_with_retries(connection: sqlite3.Connection, pragma: str, *, for_s:
             time.sleep(0.02)
 
 
+def _set_lock_timeout(connection: sqlite3.Connection, timeout_ms: int) -> None:
+    connection.execute(f"PRAGMA busy_timeout = {timeout_ms}")
+
+
 def _wait_for_lock(writer: sqlite3.Connection) -> None:
     """Begin a transaction when no other process has the write lock. Raise the error of a timeout."""
-    writer.execute(f"PRAGMA busy_timeout = {LOCK_TIMEOUT_MS}")
+    _set_lock_timeout(writer, LOCK_TIMEOUT_MS)
     try:
         writer.execute("BEGIN IMMEDIATE")
     finally:
-        writer.execute("PRAGMA busy_timeout = 0")
+        _set_lock_timeout(writer, 0)
 
 
 def _run_in_savepoint(work: Work, writer: sqlite3.Connection) -> Any:
