@@ -1,7 +1,6 @@
 """Assemble the app: settings, database, security, Connexion and the edge."""
 
 import asyncio
-import gc
 import warnings
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -134,8 +133,6 @@ async def _lifespan(
     if services.issuer is not None:
         services.passwords.prepare()
     await asyncio.wait({upgrading}, timeout=DATABASE_WAIT_S)
-    gc.freeze()  # what the startup has created stays: without it, a request takes 2 to 8 % more CPU
-    gc.enable()  # a worker process has disabled it like cli/__main__.py
     yield {"services": services, "verifier": verifier}
     upgrading.cancel()
     sweeping.cancel()

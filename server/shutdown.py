@@ -6,6 +6,7 @@ import logging
 import multiprocessing
 import os
 import signal
+import socket
 import sys
 import time
 from types import FrameType
@@ -27,6 +28,12 @@ class Server(uvicorn.Server):
             logging.shutdown()
             os._exit(128 + sig)
         super().handle_exit(sig, frame)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to serve. What exists by then stays, so the garbage collector need not look at it again."""
+        await super().startup(sockets)
+        gc.freeze()
+        gc.enable()  # in a worker process, the import of cli/__main__.py has disabled it
 
     async def on_tick(self, counter: int) -> bool:
         """Abort connections whose client does not read, every 2 s (uvicorn calls this every 0.1 s)."""
