@@ -30,7 +30,7 @@ rect { fill: #9aa4b0 } .ours { fill: #0969da }
 
 
 def cpu(results: Mapping[Cell, Figures], connections: int) -> str:
-    """A bar for each system below each operation."""
+    """Return the chart as SVG: a bar for each system below each operation."""
     bars = {cell: figures.cpu_us for cell, figures in results.items() if cell.connections == connections}
     scale = (WIDTH - LEFT - 60) / max(bars.values())
     lines, y = [_text(0, 14, f"Server CPU a request, µs, {connections} connections", "title")], 24

@@ -42,7 +42,7 @@ class JsonBody:
 
         Raise UnsupportedMediaType, TooLarge, RequestTimeout and MalformedJson.
         """
-        has_arrived = request.scope.get(HAS_ARRIVED, False)  # then a timer would never end
+        has_arrived = request.scope.get(HAS_ARRIVED, False)  # then there is nothing to wait for
         try:
             async with asyncio.timeout(None if has_arrived else self._limits.timeout_s):
                 raw = await _collect(request.receive, self._limits.max_bytes)

@@ -53,9 +53,7 @@ class PostgreSQL:
         until = asyncio.get_running_loop().time() + TIMEOUT_S
         try:
             return await self._pool.run(work, until=until)
-        except PlanLost:
-            return await self._pool.run(work, until=until)
-        except Disconnected:
+        except (Disconnected, PlanLost):
             if not is_repeatable:
                 raise
             return await self._pool.run(work, until=until)

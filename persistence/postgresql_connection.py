@@ -33,8 +33,7 @@ CANCEL_GRACE_S = 1  # between the cancel request and the deadline of a statement
 _SUCCESSES = frozenset({ExecStatus.TUPLES_OK, ExecStatus.COMMAND_OK, ExecStatus.EMPTY_QUERY})
 # https://www.postgresql.org/docs/current/errcodes-appendix.html: connection exceptions and shutdown, after
 # which the server closes the connection.
-_FAREWELLS = ("08", "57P")
-
+_CLOSING_CLASSES = ("08", "57P")
 # Of a prepared statement: it is missing, there is another with its name, or its result has other columns.
 _PLAN_ERRORS = (
     psycopg.errors.InvalidSqlStatementName,
@@ -145,7 +144,7 @@ class Connection:
     def _to_error(self, result: PGresult) -> psycopg.Error:
         error: psycopg.Error = psycopg.errors.error_from_result(result)
         self.is_read_only |= isinstance(error, psycopg.errors.ReadOnlySqlTransaction)
-        if (error.sqlstate or "").startswith(_FAREWELLS):
+        if (error.sqlstate or "").startswith(_CLOSING_CLASSES):
             self.close()
         return error
 

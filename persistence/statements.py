@@ -73,7 +73,7 @@ def compile_for(dialect: Dialect, statement: Executable) -> Compiled:
     binds = compiled.binds
     return Compiled(
         sql=str(compiled),
-        digest=hashlib.sha256(str(compiled).encode()).hexdigest()[:32].encode(),
+        digest=compute_digest(str(compiled)),
         is_read=isinstance(statement, Select | TextClause),
         names=tuple(compiled.positiontup or ()),
         constants={name: bind.value for name, bind in binds.items() if not bind.required},
@@ -90,6 +90,11 @@ def compile_for(dialect: Dialect, statement: Executable) -> Compiled:
         ],
         row=_create_row_type(names)._make,
     )
+
+
+def compute_digest(sql: str) -> bytes:
+    """Return a digest of 32 hexadecimal digits."""
+    return hashlib.sha256(sql.encode()).hexdigest()[:32].encode()
 
 
 def _adapt(of_type: TypeEngine[Any], dialect: Dialect) -> TypeEngine[Any]:

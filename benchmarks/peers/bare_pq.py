@@ -1,10 +1,9 @@
-"""`bare` on this project's executor: what is left beside it is the driver's share of our lead, or of our lag.
+"""`bare` on this project's executor: beside `bare` it shows what the driver takes, beside ours all the rest.
 
-In its favour: what is in bare's, without a deadline that is ever near.
+In its favour: the same as for `bare`.
 """
 
 import asyncio
-import hashlib
 import os
 from functools import cache
 from itertools import count
@@ -14,7 +13,7 @@ from starlette.applications import Starlette
 
 from benchmarks.peers import bare
 from persistence.postgresql_pool import Pool
-from persistence.statements import Compiled
+from persistence.statements import Compiled, compute_digest
 
 pool = Pool(os.environ["DATABASE_URL"])
 
@@ -23,10 +22,18 @@ pool = Pool(os.environ["DATABASE_URL"])
 def compiled(statement: str) -> Compiled:
     numbers = count(1)
     sql = "".join(part + (f"${next(numbers)}" if more else "") for part, more in split(statement))
-    digest = hashlib.sha256(sql.encode()).hexdigest()[:32].encode()
     columns = tuple(bare.TASK.split(", "))
-    return Compiled(sql, digest, is_read=True, names=(), constants={}, to_database={}, columns=columns,
-                    from_database=[], row=tuple)  # fmt: skip
+    return Compiled(
+        sql,
+        compute_digest(sql),
+        is_read=True,
+        names=(),
+        constants={},
+        to_database={},
+        columns=columns,
+        from_database=[],
+        row=tuple,
+    )
 
 
 def split(statement: str) -> list[tuple[str, bool]]:
