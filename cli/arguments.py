@@ -25,6 +25,7 @@ def create_parser() -> argparse.ArgumentParser:
     _add_command(commands, "migrate", "cli.migrate:run", "bring the database to the newest schema")
     _add_check_config(commands)
     _add_check_token(commands)
+    _add_backup(commands)
     _add_keys(commands)
     _add_user(commands)
     _add_export(commands)
@@ -72,6 +73,20 @@ def _add_check_token(commands: Any) -> None:
         " it is for, or which check fails and what to do. Do not print the token. Exit with status 1 if it"
         " is rejected.",
     )
+
+
+def _add_backup(commands: Any) -> None:
+    backup = _add_command(
+        commands,
+        "backup",
+        "cli.backup:run",
+        "copy the SQLite database to a file",
+        "Copy the SQLite database to FILE, which only its owner can read, and check the copy. The server may"
+        " run and write meanwhile. The copy contains every write that was acknowledged before. It also contains"
+        " the private keys of the built-in issuer.",
+    )
+    backup.add_argument("file", type=Path, metavar="FILE", help="the copy; appears when it is complete")
+    backup.add_argument("--force", action="store_true", help="overwrite FILE")
 
 
 def _add_keys(commands: Any) -> None:

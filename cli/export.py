@@ -1,19 +1,15 @@
 """`todo export`: a user's data as JSON Lines."""
 
 import asyncio
-import os
-import secrets
 import sys
 from argparse import Namespace
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any, BinaryIO
 
 from cli import user
-from cli.errors import CommandError, WrongUsage
+from cli.errors import WrongUsage
 from cli.open_database import open_database
 from cli.progress import show_progress
+from cli.replace_file import replace_file
 from contract import strict_json
 from persistence import representations, task_pages, tasks, users
 from persistence.database import Database
@@ -29,32 +25,8 @@ def run(settings: Settings, arguments: Namespace) -> None:
             raise WrongUsage("--force needs --output")
         asyncio.run(_export(settings, arguments.user, sys.stdout.buffer, is_watched=False))
         return
-    with _replace_file(arguments.output, is_forced=arguments.force) as file:
+    with replace_file(arguments.output, is_forced=arguments.force) as beside, beside.open("wb") as file:
         asyncio.run(_export(settings, arguments.user, file, is_watched=True))
-
-
-@contextmanager
-def _replace_file(path: Path, *, is_forced: bool) -> Iterator[BinaryIO]:
-    """Yield a file beside `path`, for its owner only, and rename it at the end. Raise CommandError."""
-    _check_free(path, is_forced=is_forced)
-    beside = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
-        with open(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        _check_free(path, is_forced=is_forced)
-        beside.replace(path)
-    finally:
-        with suppress(FileNotFoundError):
-            beside.unlink()
-
-
-def _check_free(path: Path, *, is_forced: bool) -> None:
-    if path.is_dir():
-        raise CommandError(f"{path} is a folder")
-    if path.exists() and not is_forced:
-        raise CommandError(f"{path} exists: --force overwrites it")
 
 
 async def _export(settings: Settings, name: str, file: BinaryIO, *, is_watched: bool) -> None:

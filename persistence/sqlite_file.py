@@ -1,7 +1,8 @@
-"""SQLite's files: their mode, and why they cannot be written."""
+"""SQLite's files: their mode, why they cannot be written, and a copy of them."""
 
 import os
-from contextlib import suppress
+import sqlite3
+from contextlib import closing, suppress
 
 MODE = 0o600  # the file contains the private signing key
 
@@ -32,3 +33,26 @@ def describe_problem(path: str) -> str | None:
             owner = os.stat(needed).st_uid
             return f"{needed} cannot be written: it belongs to uid {owner}, this process has uid {user}"
     return None
+
+
+class CopyError(Exception):
+    """SQLite's reason why there is no copy. It contains no value of the database."""
+
+
+def copy(path: str, target: str) -> None:
+    """Write the last commit of the database to the empty file `target`, and check the copy.
+
+    Other processes may write meanwhile. Raise CopyError.
+    """
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("VACUUM INTO ?", [target])
+        with closing(sqlite3.connect(target)) as connection:
+            (damage,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
+            (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error as error:
+        raise CopyError(str(error)) from None
+    if damage != "ok":
+        raise CopyError("the copy is damaged, as the database may be: PRAGMA integrity_check says more")
+    if not tables:
+        raise CopyError("the database has no tables")

@@ -22,7 +22,7 @@ def test_every_command_has_a_function_and_a_description():
     found = commands(create_parser())
     assert {name.removeprefix("todo ") for name in found} == {
         "serve", "migrate", "check-config", "check-token", "keys rotate", "user add", "user set-password",
-        "user remove", "export",
+        "user remove", "export", "backup",
         "import",
     }  # fmt: skip
     for command in found.values():
