@@ -50,7 +50,11 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
     document = validation.load_contract()
     metrics.set_version(document["info"]["version"])
     tracing = _create_tracing(settings, document)
-    database = Database(settings.database_url, around=tracing.around_statement if tracing else None)
+    database = Database(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        around=tracing.around_statement if tracing else None,
+    )
     rate_limits = _create_rate_limits(settings)
     services = Services(
         database=database,

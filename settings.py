@@ -54,6 +54,7 @@ class Settings:
     rate_limit_storage: Annotated[str, parse_rate_limit_storage] = "memory"
     max_body_bytes: Annotated[int, make_integer_parser(1024, 16 * 1024 * 1024)] = 65536
     max_tasks_per_user: Annotated[int, make_integer_parser(1, 1_000_000_000)] = 100_000
+    database_pool_size: Annotated[int, make_integer_parser(1, 1000)] = 10
     max_connections: Annotated[int, make_integer_parser(1, 100_000)] = 1000
     header_timeout: Annotated[int, make_integer_parser(1, 600)] = 10
     body_timeout: Annotated[int, make_integer_parser(1, 600)] = 10

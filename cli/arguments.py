@@ -82,8 +82,8 @@ def _add_backup(commands: Any) -> None:
         "cli.backup:run",
         "copy the SQLite database to a file",
         "Copy the SQLite database to FILE, which only its owner can read, and check the copy. The server may"
-        " run and write meanwhile. The copy contains every write that was acknowledged before. It also contains"
-        " the private keys of the built-in issuer.",
+        " run and write meanwhile. The copy contains every write that was acknowledged before. It also"
+        " contains the private keys of the built-in issuer.",
     )
     backup.add_argument("file", type=Path, metavar="FILE", help="the copy; appears when it is complete")
     backup.add_argument("--force", action="store_true", help="overwrite FILE")

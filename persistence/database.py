@@ -84,10 +84,11 @@ class Transaction:
 class Database(Transaction):
     """Runs statements, each in a transaction of its own. Each is compiled once."""
 
-    def __init__(self, url: str, *, around: Callable[[Run], Run] | None = None) -> None:
-        """Wrap the function that runs each statement with `around`."""
+    def __init__(self, url: str, *, pool_size: int = 10, around: Callable[[Run], Run] | None = None) -> None:
+        """Wrap the function that runs each statement with `around`. Only PostgreSQL has a pool."""
         self.target = parse_url(url)
-        self._driver = SQLite(self.target.name) if self.target.is_sqlite else PostgreSQL(self.target.name)
+        name = self.target.name
+        self._driver = SQLite(name) if self.target.is_sqlite else PostgreSQL(name, pool_size)
         self._around = around or (lambda run: run)
         super().__init__(self._around(self._driver.run), cache(partial(compile_for, self._driver.dialect)))
 

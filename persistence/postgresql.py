@@ -31,8 +31,8 @@ class PostgreSQL:
 
     dialect: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
-    def __init__(self, conninfo: str) -> None:
-        self._pool = Pool(conninfo)
+    def __init__(self, conninfo: str, pool_size: int) -> None:
+        self._pool = Pool(conninfo, pool_size)
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
         """Return the rows and how many changed. Retry a read if its connection is lost.

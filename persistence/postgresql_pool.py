@@ -13,7 +13,6 @@ from persistence.postgresql_connection import CANCEL_GRACE_S, CONNECT_OPTIONS, C
 
 log = logging.getLogger("todo.database")
 
-MAX_CONNECTIONS = 10
 ACQUIRE_TIMEOUT_S = 2.5  # so that a request without a connection fails within 3 s
 CHECK_AFTER_S = 30  # a connection that was idle for longer is tested before its use
 MAX_IDLE_S = 240  # Neon suspends after 300 s
@@ -39,15 +38,16 @@ class Pool:
     connections, and pauses after each dead connection.
     """
 
-    def __init__(self, conninfo: str) -> None:
+    def __init__(self, conninfo: str, size: int) -> None:
+        """Open at most `size` connections."""
         self._conninfo = conninfo
         self._idle: list[Connection] = []
         self._in_use: set[Connection] = set()
-        self._free = asyncio.Semaphore(MAX_CONNECTIONS)
+        self._free = asyncio.Semaphore(size)
         self._ticking: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()  # that cancel statements
         self._prepares = True
-        _MAX.set(MAX_CONNECTIONS)
+        _MAX.set(size)
 
     async def run(self, work: Callable[[Connection], Awaitable[T]], *, until: float) -> T:
         """Return what `work` returns with a connection, by `until` of the event loop's clock.

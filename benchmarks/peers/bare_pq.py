@@ -15,7 +15,7 @@ from benchmarks.peers import bare
 from persistence.postgresql_pool import Pool
 from persistence.statements import Compiled, compute_digest
 
-pool = Pool(os.environ["DATABASE_URL"])
+pool = Pool(os.environ["DATABASE_URL"], size=10)
 
 
 @cache

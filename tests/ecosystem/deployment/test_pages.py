@@ -95,7 +95,6 @@ def test_pod_is_probed_at_paths_of_the_contract_and_has_time_to_stop():
 
 def test_page_about_neon_describes_the_connection_pool():
     text = " ".join(text_of("neon.md").split())
-    assert f"up to {postgresql_pool.MAX_CONNECTIONS} connections" in text
     assert f"idle for {postgresql_pool.MAX_IDLE_S // 60} minutes" in text
     assert f"longer than {postgresql.TIMEOUT_S} s" in text
     assert expiry.SWEEP_EVERY_S == 3600  # "once an hour"
