@@ -5,6 +5,7 @@ their metrics to a shared folder, PROMETHEUS_MULTIPROC_DIR, which the supervisor
 /metrics adds them up.
 """
 
+import os
 from collections.abc import Iterable, Iterator
 from functools import cache, partial
 
@@ -70,14 +71,15 @@ def render_metrics() -> bytes:
 
 
 class _Workers(Collector):
-    """Collects the metrics of all workers, and the resources of each live worker by `pid`."""
+    """Collects the metrics of all workers, and the resources of each live process by `pid`."""
 
     def collect(self) -> Iterator[Metric]:
         """Yield each metric."""
         for metric in MultiProcessCollector(None).collect():
             yield metric
             if metric.name == BUILD_INFO:
-                yield from _collect_processes(sample.labels["pid"] for sample in metric.samples)
+                workers = [sample.labels["pid"] for sample in metric.samples]
+                yield from _collect_processes([str(os.getppid()), *workers])
 
 
 def _collect_processes(pids: Iterable[str]) -> Iterable[Metric]:
