@@ -8,14 +8,12 @@ from configparser import ConfigParser
 from pathlib import Path
 
 import pytest
-import yaml
 
 from persistence import expiry, postgresql, postgresql_pool
 from persistence.database import parse_url
-from server.run import GRACE_S, KEEP_ALIVE_S
+from server.run import KEEP_ALIVE_S
 from settings import Settings
 from tests.ecosystem.deployment.pages import DEPLOY, blocks, settings_of
-from tests.support.contract_checks import CONTRACT
 
 PAGES = sorted(page.name for page in DEPLOY.glob("*.md"))
 ENDS_WITHIN_S = 8
@@ -79,18 +77,6 @@ def test_password_for_compose_needs_no_escaping_in_a_url(tmp_path: Path):
     [script] = [block for block in blocks("README.md", "sh") if "openssl" in block]
     subprocess.run(["bash", "-e", "-c", script], cwd=tmp_path, check=True, timeout=20)
     assert re.fullmatch("POSTGRES_PASSWORD=[0-9a-f]{48}\n", (tmp_path / ".env").read_text())
-
-
-def test_pod_is_probed_at_paths_of_the_contract_and_has_time_to_stop():
-    [pod] = map(yaml.safe_load, blocks("README.md", "yaml"))
-    [container] = pod["containers"]
-    for probe, path in (("livenessProbe", "/health/live"), ("readinessProbe", "/health/ready")):
-        assert container[probe]["httpGet"] == {"path": path, "port": 8000}
-        assert path in CONTRACT["paths"]
-    assert container["image"] == f"todo-backend:{CONTRACT['info']['version']}"
-    assert GRACE_S < ENDS_WITHIN_S
-    waits_s = container["lifecycle"]["preStop"]["sleep"]["seconds"]
-    assert pod["terminationGracePeriodSeconds"] > waits_s + ENDS_WITHIN_S
 
 
 def test_page_about_neon_describes_the_connection_pool():
