@@ -12,8 +12,10 @@ RUN python -m venv --without-pip /opt/venv \
     --requirement /tmp/${LOCK}
 
 FROM python
-RUN useradd --system --uid 10001 --user-group --no-create-home --shell /usr/sbin/nologin todo \
- && install --directory --owner todo --group todo /data
+# Group 0 may write to /data, because OpenShift runs the image with an arbitrary user id and group 0.
+RUN groupadd --system --gid 10001 todo \
+ && useradd --system --uid 10001 --gid 10001 --no-create-home --shell /usr/sbin/nologin todo \
+ && install --directory --owner todo --group root --mode 770 /data
 COPY --from=packages /opt/venv /opt/venv
 WORKDIR /app
 COPY app.py setting_parsers.py settings.py ./
@@ -35,7 +37,6 @@ ENV PATH=/opt/venv/bin:/usr/local/bin:/usr/bin:/bin \
     PUBLIC_URL=http://127.0.0.1:8000
 # A number, because Kubernetes cannot verify that a name is not root.
 USER 10001:10001
-VOLUME /data
 EXPOSE 8000
 # Liveness and not readiness, because an unreachable database is no reason to restart the API.
 # Without a proxy, even if HTTP_PROXY is set.

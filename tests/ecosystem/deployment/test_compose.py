@@ -111,6 +111,18 @@ def test_api_has_the_version_of_the_contract_and_the_database_that_postgresql_cr
     assert {*API["depends_on"]} == {"postgresql", "valkey"}
 
 
+def test_logs_are_rotated_and_no_option_needs_a_newer_engine():
+    for service in SERVICES.values():
+        assert service["logging"]["options"] == {"max-size": "10m", "max-file": "5"}
+        assert "start_interval" not in service.get("healthcheck", {})  # Docker 25
+
+
+def test_memory_limit_fits_the_workers():
+    limit = re.fullmatch(r"\$\{MEMORY_LIMIT:-(\d+)m\}", API["mem_limit"])
+    assert limit is not None
+    assert int(limit[1]) >= 200 + 150 * int(environment("api")["WORKERS"])
+
+
 def test_no_secret_is_in_the_file():
     for service in SERVICES.values():
         for name, value in service.get("environment", {}).items():

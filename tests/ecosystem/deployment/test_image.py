@@ -117,6 +117,10 @@ def test_image_runs_as_a_user_who_can_write_nothing_of_it():
     user = LINES.index("USER 10001:10001")
     assert [line for line in LINES[user:] if line.startswith(("COPY", "RUN"))] == []
     assert "    HOST=0.0.0.0 \\" in LINES
+    text = "\n".join(LINES)
+    assert "--gid 10001 todo" in text
+    assert "--group root --mode 770 /data" in text  # an arbitrary user id with group 0
+    assert "\nVOLUME" not in text  # it would leave an anonymous volume behind
 
 
 def test_packages_with_opentelemetry_are_the_same_and_more():
