@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all test-examples test-long contract-tests quick check check-code check-contract format bench bench-growth client \
-        install migrate lock clean
+        install migrate lock audit release clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -10,6 +10,7 @@ UV_VERSION := 0.13.8
 UV     := $(or $(shell command -v uv 2>/dev/null),$(VENV)/uv/bin/uv)
 INTO   := --quiet --require-hashes --python $(BIN)/python
 EXTRA  := $(if $(OTEL),-otel)
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 NODE   := node_modules/.package-lock.json
 EXAMPLE := examples/nextjs/node_modules/.package-lock.json
 LOCK   := $(UV) pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
@@ -89,8 +90,17 @@ lock: $(UV)  ## resolve the dependencies of pyproject.toml
 	@$(LOCK) --upgrade --extra otel --group dev --constraint requirements-otel.lock --output-file requirements-dev.lock
 	@npm install --package-lock-only --silent && node -e '$(WITHOUT_ADDRESSES)'
 
+audit: $(VENV)/.dev  ## look up the run-time dependencies in the database of known vulnerabilities
+	@.ci/audit
+
+release: client  ## build the files of a release into dist/: the image and the client
+	@mkdir -p dist
+	@cd clients/typescript && npm pack --silent --pack-destination ../../dist
+	@docker build --quiet --tag todo-backend:$(VERSION) . && docker save --output dist/todo-backend-$(VERSION).tar todo-backend:$(VERSION)
+	@cd dist && sha256sum *.t* >SHA256SUMS
+
 clean:  ## remove everything that the targets created
-	rm -rf $(VENV) node_modules examples/nextjs/node_modules examples/nextjs/.next clients/typescript/build clients/typescript/dist .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
+	rm -rf $(VENV) node_modules examples/nextjs/node_modules examples/nextjs/.next clients/typescript/build clients/typescript/dist dist .mypy_cache .ruff_cache .pytest_cache .hypothesis test-output
 
 $(VENV)/.run$(EXTRA): requirements$(EXTRA).lock | $(BIN)/python $(UV)
 	@$(UV) pip install $(INTO) -r requirements$(EXTRA).lock
