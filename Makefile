@@ -1,7 +1,7 @@
 # `make` alone lists the targets. Only Python 3.11 or newer, make and a network are needed.
 .DEFAULT_GOAL := help
 .PHONY: help run test test-all test-examples test-long contract-tests quick check check-code check-contract format bench bench-growth client \
-        install migrate lock audit release clean
+        install production migrate lock audit release clean
 
 PYTHON ?= python3
 VENV   ?= .venv
@@ -80,6 +80,11 @@ client: $(NODE)  ## generate the TypeScript client's types from the contract, an
 	@cd clients/typescript && npm run --silent generate && npm run --silent build
 
 install: $(VENV)/.dev $(NODE)  ## install everything into .venv
+
+production: | $(BIN)/python $(UV)  ## install only what the server needs, with bytecode: for a user who may not write here
+	@$(UV) pip install $(INTO) --compile-bytecode -r requirements$(EXTRA).lock
+	@$(BIN)/python -m compileall -q *.py cli contract handlers observability persistence security server
+	@touch $(VENV)/.run$(EXTRA)
 
 migrate: $(VENV)/.run$(EXTRA)  ## migrate the database of DATABASE_URL to the newest schema
 	@$(BIN)/python -m cli migrate

@@ -38,8 +38,8 @@ def api(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Serv
 
 @pytest.fixture(scope="module")
 def url(api: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with run_nginx(api, tmp_path_factory.mktemp("nginx")) as url:
-        yield url
+    with run_nginx(api.url, tmp_path_factory.mktemp("nginx")) as nginx:
+        yield nginx.url
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +78,19 @@ def test_allowed_origin_and_long_token_pass(http: httpx.Client):
     assert User(http, "ada-long", token).get().status_code == 200
 
 
+@pytest.mark.parametrize("origin", [PAGE["CORS_ORIGINS"], "https://other.example.com"])
+def test_problem_of_nginx_has_the_cross_origin_headers_of_the_api(http: httpx.Client, origin: str):
+    by_nginx, by_api = (http.get(path, headers={"Origin": origin}) for path in ("/metrics", "/api/ada/tasks"))
+    assert (by_nginx.status_code, by_api.status_code) == (404, 401)
+    assert cross_origin_headers(by_nginx) == cross_origin_headers(by_api)
+
+
+def cross_origin_headers(response: httpx.Response) -> dict[str, str]:
+    return {
+        name: value for name, value in response.headers.items() if name in {"vary"} or "-control-" in name
+    }
+
+
 @pytest.mark.parametrize("size", [65 * 1024, 2 * 1024 * 1024], ids=["by the API", "by nginx"])
 def test_long_body_is_413(ada: User, size: int):
     response = ada.post({"title": "x" * size})
@@ -106,8 +119,8 @@ def test_metrics_are_for_this_machine_only(api: Server, url: str):
 def test_clients_are_limited_by_their_own_address_and_cannot_choose_it(folder: Path, tmp_path: Path):
     settings = {"DATABASE_URL": f"sqlite:///{tmp_path}/todo.db", "RATE_LIMIT": "on", "WORKERS": "1"}
     settings["RATE_LIMIT_LOGIN"] = f"{LOGINS}/hour"
-    with run_server(folder, **PAGE | settings) as api, run_nginx(api, tmp_path) as url:
-        one, other = (open_client_at(url, address) for address in ("127.0.0.2", "127.0.0.3"))
+    with run_server(folder, **PAGE | settings) as api, run_nginx(api.url, tmp_path) as nginx:
+        one, other = (open_client_at(nginx.url, address) for address in ("127.0.0.2", "127.0.0.3"))
         assert [log_in(one) for _ in range(LOGINS + 1)] == [400] * LOGINS + [429]
         assert log_in(other) == 400
         for forged in ("192.0.2.1", "127.0.0.4, 127.0.0.1", ""):
@@ -115,7 +128,7 @@ def test_clients_are_limited_by_their_own_address_and_cannot_choose_it(folder: P
 
 
 def open_client_at(url: str, address: str) -> httpx.Client:
-    return open_client(url, transport=httpx.HTTPTransport(local_address=address))
+    return open_client(url, transport=httpx.HTTPTransport(local_address=address, verify=False))
 
 
 def log_in(http: httpx.Client, **headers: str) -> int:
@@ -124,9 +137,13 @@ def log_in(http: httpx.Client, **headers: str) -> int:
     return http.post("/api/auth/login", content=b"{", headers=headers).status_code
 
 
+def open_unchecked_client(url: str) -> httpx.Client:
+    return httpx.Client(base_url=url, headers=GZIP, verify=False)
+
+
 def test_compression_would_make_every_if_match_fail(api: Server, tmp_path: Path):
     gzip_on = ("gzip off;", "gzip on; gzip_types application/json;")
-    with run_nginx(api, tmp_path, gzip_on) as url, httpx.Client(base_url=url, headers=GZIP) as http:
+    with run_nginx(api.url, tmp_path, gzip_on) as nginx, open_unchecked_client(nginx.url) as http:
         ada = new_user(http)
         path = f"/{ada.create_task(description='x' * 2000)['id']}"
         etag = ada.get(path).headers["etag"]

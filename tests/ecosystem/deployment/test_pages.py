@@ -1,5 +1,6 @@
 """The pages of deploy/ agree with the settings and the timeouts of the server."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -14,6 +15,8 @@ from persistence.database import parse_url
 from server.run import KEEP_ALIVE_S
 from settings import Settings
 from tests.ecosystem.deployment.pages import DEPLOY, blocks, settings_of
+from tests.support import programs
+from tests.support.server import ROOT
 
 PAGES = sorted(page.name for page in DEPLOY.glob("*.md"))
 ENDS_WITHIN_S = 8
@@ -54,9 +57,9 @@ def test_nginx_closes_idle_connections_first_and_waits_longer_than_the_server():
     assert int(directives["proxy_read_timeout"].rstrip("s")) > longest_s
 
 
-def test_systemd_unit_is_valid_and_leaves_time_to_stop(tmp_path: Path):
-    [text] = blocks("nginx.md", "ini")
-    unit = ConfigParser()
+def test_systemd_unit_is_valid_hardened_and_leaves_time_to_stop(tmp_path: Path):
+    text = text_of("todo.service")
+    unit = ConfigParser(strict=False)  # SystemCallFilter is set twice
     unit.optionxform = str  # type: ignore[assignment,method-assign]
     unit.read_string(text)
     service = unit["Service"]
@@ -71,6 +74,23 @@ def test_systemd_unit_is_valid_and_leaves_time_to_stop(tmp_path: Path):
         command = [program, "verify", file]
         checked = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         assert "todo.service" not in checked.stderr
+        command = [program, "security", "--offline=true", "--threshold=20", file]  # tenths
+        assert subprocess.run(command, check=False, capture_output=True, timeout=60).returncode == 0
+
+
+def test_production_installs_only_what_the_server_needs_with_bytecode(tmp_path: Path):
+    assert "make -C /opt/todo-backend production" in blocks("nginx.md", "sh")[1]
+    names = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in names.splitlines():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
+    uv = shutil.which("uv", path=os.pathsep.join((programs.PATH, f"{sys.prefix}/uv/bin")))
+    command = ["make", "production", f"PYTHON={sys.executable}", *([f"UV={uv}"] if uv else [])]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    [packages] = tmp_path.glob(".venv/lib/python*/site-packages")
+    assert not (packages / "pytest").exists()
+    for package in (packages / "connexion", tmp_path / "cli", tmp_path / "persistence"):
+        assert [*package.glob("__pycache__/*.pyc")]
 
 
 def test_password_for_compose_needs_no_escaping_in_a_url(tmp_path: Path):
