@@ -24,8 +24,9 @@ from contract.edge import EdgeMiddleware
 from handlers.context import Services
 from observability import metrics
 from persistence import expiry, schema
-from persistence.database import Database
+from persistence.database import Database, describe_for_spans, parse_url
 from persistence.quota import Quota
+from persistence.statements import no_step
 from security import jwk, keys
 from security.gate import Gate
 from security.issuer import Issuer
@@ -54,6 +55,7 @@ def create_app(settings: Settings, *, clock: Callable[[], datetime] = utc_now) -
         settings.database_url,
         pool_size=settings.database_pool_size,
         around=tracing.around_statement if tracing else None,
+        step=tracing.step if tracing else no_step,
     )
     rate_limits = _create_rate_limits(settings)
     services = Services(
@@ -104,7 +106,12 @@ def _create_tracing(settings: Settings, document: Mapping[str, Any]) -> "Tracing
         return None
     from observability import spans  # noqa: PLC0415
 
-    return spans.Tracing(settings.otel_exporter_otlp_endpoint, document)
+    return spans.Tracing(
+        settings.otel_exporter_otlp_endpoint,
+        document,
+        public_url=settings.public_url,
+        database=describe_for_spans(parse_url(settings.database_url)),
+    )
 
 
 def create_verifier(settings: Settings, issuer: Issuer | None) -> Verifier:

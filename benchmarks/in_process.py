@@ -125,5 +125,5 @@ async def main() -> None:
 
 
 if __name__ == "__main__":
-    logs.configure("WARNING", with_colour=False)
+    logs.configure("WARNING", version="1", with_colour=False)
     asyncio.run(main())

@@ -4,6 +4,7 @@ import asyncio
 from argparse import Namespace
 
 from cli.errors import CommandError
+from contract.validation import read_version
 from observability import logs
 from persistence import schema
 from persistence.database import Database
@@ -13,7 +14,11 @@ from settings import Settings
 
 def run(settings: Settings, _arguments: Namespace) -> None:
     """Run the pending migrations. Say if the schema is newer than this program."""
-    logs.configure(settings.log_level, with_colour=not settings.no_color)
+    logs.configure(
+        settings.log_level,
+        version=read_version(),
+        with_colour=not settings.no_color,
+    )
     asyncio.run(_migrate(settings.database_url))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import sys
 import time
 from contextvars import ContextVar
@@ -13,10 +14,15 @@ import orjson
 from observability.console import ConsoleFormatter
 from observability.output import get_standard_output
 
+SERVICE = "todo-backend"
+
 Fields = dict[str, Any]
 
 request_fields: ContextVar[Fields] = ContextVar("request_fields")
 """The fields that every log record of the current request gets: its id and its trace."""
+
+_process: Fields = {}
+"""The fields that every log record of this process gets."""
 
 _RECORD_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "color_message"}
 
@@ -28,7 +34,7 @@ def collect_fields(record: logging.LogRecord) -> Fields:
 
 
 class JsonFormatter(logging.Formatter):
-    """A log record as one line of JSON: time, level, event, then its fields."""
+    """A log record as one line of JSON: time, level, event, the process, then its fields."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line without the line break."""
@@ -41,7 +47,7 @@ class JsonFormatter(logging.Formatter):
 
 def create_head(unix_s: float, level: str, logger: str, event: str) -> Fields:
     """Return the first fields of every JSON line."""
-    return {"time": _format_time(unix_s), "level": level, "logger": logger, "event": event}
+    return {"time": _format_time(unix_s), "level": level, "logger": logger, "event": event} | _process
 
 
 def _format_time(unix_s: float) -> str:
@@ -78,8 +84,12 @@ class QueueHandler(logging.Handler):
         get_standard_output().drain()
 
 
-def configure(level: str, *, with_colour: bool, is_queued: bool = False) -> None:
-    """Send every log record of this process to standard output, at once or from a thread."""
+def configure(level: str, *, version: str, with_colour: bool, is_queued: bool = False) -> None:
+    """Send every log record of this process to standard output, at once or from a thread.
+
+    `version` is the version of the program.
+    """
+    _process.update(pid=os.getpid(), service=SERVICE, version=version)
     handler = QueueHandler() if is_queued else logging.StreamHandler(sys.stdout)
     handler.setFormatter(
         ConsoleFormatter(collect_fields, with_colour=with_colour) if sys.stdout.isatty() else JsonFormatter()

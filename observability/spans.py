@@ -3,9 +3,13 @@
 Imported only if a collector is set; the packages are in requirements-otel.lock.
 """
 
+import re
 import threading
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import cache
+from typing import Any, NamedTuple, Protocol
+from urllib.parse import urlsplit
 
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -13,17 +17,20 @@ from opentelemetry.sdk.resources import OTELResourceDetector, Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, StatusCode, TraceFlags
-from starlette.types import Send
+from starlette.types import Scope, Send
 
+from observability.logs import SERVICE
 from observability.request_records import RequestRecord
 from observability.traces import Parent
 
+UNTRACED = ("/health/live", "/health/ready", "/metrics")  # probes and scrapes
 FLUSH_TIMEOUT_S = 2  # of the 8 s after SIGTERM; requests may take 5 of them
 
 
 class Recorded(Protocol):
     """A request with its record."""
 
+    scope: Scope
     record: RequestRecord
 
 
@@ -40,9 +47,20 @@ class Tracing:
     OpenTelemetry's other settings (OTEL_SERVICE_NAME, OTEL_TRACES_SAMPLER ...) are its SDK's.
     """
 
-    def __init__(self, endpoint: str, document: Mapping[str, Any]) -> None:
+    def __init__(
+        self,
+        endpoint: str,
+        document: Mapping[str, Any],
+        *,
+        public_url: str,
+        database: Mapping[str, str | int],
+    ) -> None:
+        """Describe this server by `public_url`, because clients choose the Host header.
+
+        `database` has the attributes of every span of a statement.
+        """
         exporter = OTLPSpanExporter(f"{endpoint.rstrip('/')}/v1/traces")
-        own = {"service.name": "todo-backend", "service.version": document["info"]["version"]}
+        own = {"service.name": SERVICE, "service.version": document["info"]["version"]}
         resource = Resource.create(own | dict(OTELResourceDetector().detect().attributes))
         # No shutdown at exit, because a collector that does not respond would delay it.
         self._provider = TracerProvider(resource=resource, shutdown_on_exit=False)
@@ -54,11 +72,20 @@ class Tracing:
             for operation in item.values()
             if "operationId" in operation
         }
+        address = urlsplit(public_url)
+        self._server: dict[str, str | int] = {
+            "url.scheme": address.scheme,
+            "server.address": str(address.hostname),
+            "server.port": address.port or (443 if address.scheme == "https" else 80),
+        }
+        self._database = database
 
     def around_request(self, serve: Serve) -> Serve:
         """Wrap `serve` with a span, and add the span's id to the log records of the request."""
 
         async def serve_in_span(request: Recorded, send: Send) -> None:
+            if request.scope["path"] in UNTRACED:
+                return await serve(request, send)
             record = request.record
             span = self._start(record.method, record.parent)
             ids = span.get_span_context()
@@ -70,7 +97,9 @@ class Tracing:
                 with trace.use_span(span, record_exception=False, set_status_on_exception=False):
                     await serve(request, send)
             finally:
+                span.set_attribute("network.protocol.version", request.scope["http_version"])
                 self._end(span, record.method, record.operation, record.status or 500)
+            return None
 
         return serve_in_span
 
@@ -84,12 +113,16 @@ class Tracing:
         return self._tracer.start_span(method, context, SpanKind.SERVER)
 
     def _end(self, span: Span, method: str, operation: str, status: int) -> None:
-        """End the span with the status and the path's template. It has no query, address or user.
+        """End the span with the status and the path's template.
+
+        It has none of the attributes that contain values of the client: url.path (the user's id), url.query,
+        client.address and user_agent.original.
 
         https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         """
         route = self._routes.get(operation)
-        span.update_name(operation)
+        span.update_name(f"{method} {route}" if route else "HTTP")
+        span.set_attributes(self._server)
         span.set_attribute("http.request.method", method if route else "_OTHER")
         span.set_attribute("http.response.status_code", status)
         if route:
@@ -108,22 +141,54 @@ class Tracing:
         async def in_span(statement: Any, parameters: Any) -> Any:
             if not trace.get_current_span().is_recording():
                 return await run(statement, parameters)
-            sql: str = statement.sql
-            span = self._tracer.start_span(sql.split(maxsplit=1)[0], kind=SpanKind.CLIENT)
-            span.set_attribute("db.query.text", sql)
-            try:
+            with self._client_span(_summarize(statement.sql), {"db.query.text": statement.sql}):
                 return await run(statement, parameters)
-            except BaseException as error:  # its text may contain values
-                span.set_attribute("error.type", type(error).__name__)
-                span.set_status(StatusCode.ERROR)
-                raise
-            finally:
-                span.end()
 
         return in_span
+
+    def step(self, name: str) -> AbstractContextManager[None]:
+        """Return a span for BEGIN, COMMIT, ROLLBACK, or the wait for a connection, if a request is traced."""
+        if not trace.get_current_span().is_recording():
+            return nullcontext()
+        return self._client_span(_Summary(name, name, None), {})
+
+    @contextmanager
+    def _client_span(self, summary: "_Summary", attributes: Mapping[str, str]) -> Iterator[None]:
+        own = {"db.operation.name": summary.operation, "db.query.summary": summary.text}
+        if summary.table is not None:
+            own["db.collection.name"] = summary.table
+        span = self._tracer.start_span(
+            summary.text, kind=SpanKind.CLIENT, attributes={**self._database, **own, **attributes}
+        )
+        try:
+            yield
+        except BaseException as error:  # its text may contain values
+            span.set_attribute("error.type", type(error).__name__)
+            if code := getattr(error, "sqlstate", None):
+                span.set_attribute("db.response.status_code", code)
+            span.set_status(StatusCode.ERROR)
+            raise
+        finally:
+            span.end()
 
     def close(self) -> None:
         """Send the remaining spans. Give up after FLUSH_TIMEOUT_S."""
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(FLUSH_TIMEOUT_S)
+
+
+class _Summary(NamedTuple):
+    """What a statement does, for the name of its span: `UPDATE tasks`."""
+
+    text: str
+    operation: str
+    table: str | None
+
+
+@cache
+def _summarize(sql: str) -> _Summary:
+    operation = sql.split(maxsplit=1)[0]
+    found = re.search(r"\b(?:FROM|INTO|UPDATE) (\w+)", sql)
+    table = found[1] if found else None
+    return _Summary(f"{operation} {table}" if table else operation, operation, table)

@@ -12,7 +12,7 @@ from sqlalchemy.exc import ArgumentError
 from persistence.errors import translate_errors
 from persistence.postgresql import PostgreSQL, parse_conninfo
 from persistence.sqlite import SQLite
-from persistence.statements import Compiled, Parameters, Row, Run, compile_for
+from persistence.statements import Compiled, Parameters, Row, Run, Step, compile_for, no_step
 
 T = TypeVar("T")
 
@@ -39,6 +39,22 @@ def parse_url(url: str) -> Target:
     if any("@" in str(options.get(name, "")) for name in ("host", "dbname")):
         raise ValueError("contains an unencoded @ or / in the password: write %40 for @ and %2F for /")
     return target
+
+
+def describe_for_spans(target: Target) -> dict[str, str | int]:
+    """Return the attributes of a database span. With several hosts, the server is not known.
+
+    https://opentelemetry.io/docs/specs/semconv/db/postgresql/
+    """
+    if target.is_sqlite:
+        return {"db.system.name": "sqlite"}
+    options = conninfo_to_dict(target.name)
+    found: dict[str, str | int] = {"db.system.name": "postgresql"}
+    if options.get("dbname"):
+        found["db.namespace"] = str(options["dbname"])
+    if (host := str(options.get("host", ""))) and "," not in host:
+        found |= {"server.address": host, "server.port": int(str(options.get("port", 5432)))}
+    return found
 
 
 # The options of libpq that are not secret.
@@ -84,11 +100,18 @@ class Transaction:
 class Database(Transaction):
     """Runs statements, each in a transaction of its own. Each is compiled once."""
 
-    def __init__(self, url: str, *, pool_size: int = 10, around: Callable[[Run], Run] | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        *,
+        pool_size: int = 10,
+        around: Callable[[Run], Run] | None = None,
+        step: Step = no_step,
+    ) -> None:
         """Wrap the function that runs each statement with `around`. Only PostgreSQL has a pool."""
         self.target = parse_url(url)
         name = self.target.name
-        self._driver = SQLite(name) if self.target.is_sqlite else PostgreSQL(name, pool_size)
+        self._driver = SQLite(name, step) if self.target.is_sqlite else PostgreSQL(name, pool_size, step)
         self._around = around or (lambda run: run)
         super().__init__(self._around(self._driver.run), cache(partial(compile_for, self._driver.dialect)))
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 from persistence.errors import Disconnected
 from persistence.postgresql_connection import Connection, PlanLost
 from persistence.postgresql_pool import Pool
-from persistence.statements import Compiled, Parameters, Row, Run
+from persistence.statements import Compiled, Parameters, Row, Run, Step
 
 TIMEOUT_S = 4  # for the connection and all rows, so that a request fails within 5 s
 # A transaction waits briefly for the row locks of others. PostgreSQL rolls back a transaction whose server
@@ -31,8 +31,9 @@ class PostgreSQL:
 
     dialect: Dialect = PGDialect_psycopg(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
-    def __init__(self, conninfo: str, pool_size: int) -> None:
-        self._pool = Pool(conninfo, pool_size)
+    def __init__(self, conninfo: str, pool_size: int, step: Step) -> None:
+        self._pool = Pool(conninfo, pool_size, step)
+        self._step = step
 
     async def run(self, statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
         """Return the rows and how many changed. Retry a read if its connection is lost.
@@ -46,7 +47,7 @@ class PostgreSQL:
 
         Raise the errors of `work` and of Pool.run.
         """
-        return await self._do(partial(_run_in_transaction, work), is_repeatable=True)
+        return await self._do(partial(_run_in_transaction, work, self._step), is_repeatable=True)
 
     async def _do(self, work: Callable[[Connection], Awaitable[T]], *, is_repeatable: bool) -> T:
         """Return what `work` returns. Both attempts share one deadline."""
@@ -71,19 +72,21 @@ async def _run(statement: Compiled, parameters: Parameters, connection: Connecti
     return result
 
 
-async def _run_in_transaction(work: Callable[[Run], Awaitable[T]], connection: Connection) -> T:
+async def _run_in_transaction(work: Callable[[Run], Awaitable[T]], step: Step, connection: Connection) -> T:
     async def run(statement: Compiled, parameters: Parameters) -> tuple[list[Row], int]:
         return await _run(statement, parameters, connection)
 
-    await connection.execute(BEGIN)
+    with step("BEGIN"):
+        await connection.execute(BEGIN)
     try:
         result = await work(run)
     except BaseException:
         if not connection.is_running:  # otherwise it was cancelled, and the connection is closed
-            with suppress(psycopg.Error, TimeoutError):
+            with suppress(psycopg.Error, TimeoutError), step("ROLLBACK"):
                 await connection.execute(b"ROLLBACK")
         raise
-    await connection.execute(b"COMMIT")
+    with step("COMMIT"):
+        await connection.execute(b"COMMIT")
     connection.check_not_cancelled()
     return result
 

@@ -10,9 +10,11 @@ from psycopg import AsyncConnection
 
 from persistence.errors import Disconnected
 from persistence.postgresql_connection import CANCEL_GRACE_S, CONNECT_OPTIONS, Connection
+from persistence.statements import Step, no_step
 
 log = logging.getLogger("todo.database")
 
+WAIT, CONNECT = "wait for a connection", "connect"  # the names of spans
 ACQUIRE_TIMEOUT_S = 2.5  # so that a request without a connection fails within 3 s
 CHECK_AFTER_S = 30  # a connection that was idle for longer is tested before its use
 MAX_IDLE_S = 240  # Neon suspends after 300 s
@@ -38,8 +40,9 @@ class Pool:
     connections, and pauses after each dead connection.
     """
 
-    def __init__(self, conninfo: str, size: int) -> None:
+    def __init__(self, conninfo: str, size: int, step: Step = no_step) -> None:
         """Open at most `size` connections."""
+        self._step = step
         self._conninfo = conninfo
         self._idle: list[Connection] = []
         self._in_use: set[Connection] = set()
@@ -92,7 +95,7 @@ class Pool:
         if not self._free.locked():
             await self._free.acquire()
         else:
-            with _TIMEOUTS.count_exceptions(TimeoutError), _WAITING.track_inprogress():
+            with _TIMEOUTS.count_exceptions(TimeoutError), _WAITING.track_inprogress(), self._step(WAIT):
                 async with asyncio.timeout(ACQUIRE_TIMEOUT_S):
                     await self._free.acquire()
         _IN_USE.inc()
@@ -101,8 +104,9 @@ class Pool:
                 if await _is_alive(connection := self._idle.pop()):
                     return connection
                 self._close_idle()  # the other connections have been idle for longer
-            async with asyncio.timeout_at(until):
-                return await self._connect()
+            with self._step(CONNECT):
+                async with asyncio.timeout_at(until):
+                    return await self._connect()
         except BaseException:
             self._release()
             raise

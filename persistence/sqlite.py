@@ -16,7 +16,7 @@ from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from persistence import sqlite_file
 from persistence.errors import is_busy, is_file_unusable, is_full, is_read_only
-from persistence.statements import Compiled, Parameters, Row, Run
+from persistence.statements import Compiled, Parameters, Row, Run, Step, no_step
 
 QUEUE_TIMEOUT_S, LOCK_TIMEOUT_MS = 1.5, 3000  # so that a write fails within 5 s
 READ_TIMEOUT_S = 4
@@ -54,8 +54,9 @@ class SQLite:
 
     dialect = SQLiteDialect_pysqlite(paramstyle="named")
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, step: Step = no_step) -> None:
         self._path = path
+        self._step = step
         self._reader: sqlite3.Connection | None = None
         self._writer: sqlite3.Connection | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="sqlite")
@@ -99,7 +100,8 @@ class SQLite:
             self._committing = loop.create_task(self._commit_all())
         else:
             _WAITING.set(len(self._waiting))
-        result: T = await write.result
+        with self._step("COMMIT"):  # includes the wait for earlier writes
+            result: T = await write.result
         return result
 
     async def _commit_all(self) -> None:

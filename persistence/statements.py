@@ -3,6 +3,7 @@
 import hashlib
 from collections import namedtuple
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, NamedTuple
 
 from sqlalchemy import Dialect, Executable, Select, TextClause
@@ -61,6 +62,17 @@ class Compiled(NamedTuple):
 
 Run = Callable[[Compiled, Parameters], Awaitable[tuple[list[Row], int]]]
 """Runs a statement. Returns its rows, and how many rows it changed."""
+
+
+Step = Callable[[str], AbstractContextManager[None]]
+"""Surrounds a step of the driver that is no statement, such as COMMIT, with a span."""
+
+_NOTHING = nullcontext()
+
+
+def no_step(_name: str) -> AbstractContextManager[None]:
+    """Surround nothing."""
+    return _NOTHING
 
 
 def compile_for(dialect: Dialect, statement: Executable) -> Compiled:

@@ -10,6 +10,7 @@ import uvicorn
 from uvicorn.config import STARTUP_FAILURE
 
 from app import create_app
+from contract.validation import read_version
 from observability import logs
 from server.file_limit import fit_file_limit
 from server.protocol import Protocol
@@ -73,5 +74,10 @@ def create_app_from_environment() -> "AsyncApp":
     """Return the app of one worker process."""
     stop_with_supervisor()
     settings = Settings.from_environment()
-    logs.configure(settings.log_level, with_colour=not settings.no_color, is_queued=True)
+    logs.configure(
+        settings.log_level,
+        version=read_version(),
+        with_colour=not settings.no_color,
+        is_queued=True,
+    )
     return create_app(settings)

@@ -100,7 +100,7 @@ class Supervisor(Multiprocess):
         worker.join()
         self.processes.remove(worker)
         mark_process_dead(worker.pid, self._metrics_folder)
-        about = {"pid": worker.pid, "exit_code": worker.exitcode}
+        about = {"worker_pid": worker.pid, "exit_code": worker.exitcode}
         if worker.exitcode == STARTUP_FAILURE:  # another worker would fail as well
             log.error("a worker process cannot start", extra=about)
             self.has_failed = True
@@ -125,5 +125,5 @@ class Supervisor(Multiprocess):
         for worker in self.processes:
             worker.process.join(max(0, deadline - time.monotonic()))
             if worker.exitcode is None:
-                log.warning("a worker process does not end", extra={"pid": worker.pid})
+                log.warning("a worker process does not end", extra={"worker_pid": worker.pid})
                 worker.kill()

@@ -1,6 +1,7 @@
 """The log: one JSON line for each request, in UTC, without anything that a client sent."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -8,11 +9,14 @@ from typing import Any, NamedTuple
 
 import httpx
 import pytest
+from prometheus_client import REGISTRY
 from sqlalchemy import text
 
+import app  # noqa: F401  its packages declare every metric
+from tests.support.contract_checks import CONTRACT
 from tests.support.databases import on_sqlite
 from tests.support.raw_http import exchange
-from tests.support.server import Server, run_server
+from tests.support.server import ROOT, Server, run_server
 from tests.support.users import User, sign_token
 
 CANARY = "c4n4ry"  # in everything that is sent
@@ -42,6 +46,7 @@ class Recording(NamedTuple):
     exchanges: list[Exchange]
     token: str
     log: str
+    pid: int
 
     @property
     def lines(self) -> list[dict[str, Any]]:
@@ -62,7 +67,7 @@ def recording(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Recordi
         exchanges += [*call_tasks(ada), *call_without_access(http, ada), fail(server, ada)]
         request = f"{CANARY.upper()} /{CANARY} HTTP/7.7\r\n{CANARY}\r\n\r\n"
         assert exchange(server.url, request.encode()).status == 400
-    return Recording(exchanges, session["access_token"], server.log)
+    return Recording(exchanges, session["access_token"], server.log, server.process.pid)
 
 
 def call_accounts(http: httpx.Client) -> Iterator[Exchange]:
@@ -162,3 +167,17 @@ def test_claims_of_an_outside_token_are_not_in_the_log(secret_server: Server, ht
     ada.get()  # its response comes after the log line of the request before
     assert ada.id in secret_server.log
     assert CANARY not in secret_server.log
+
+
+def test_every_line_names_its_process_service_and_version(recording: Recording):
+    processes = {(line["pid"], line["service"], line["version"]) for line in recording.lines}
+    assert processes == {(recording.pid, "todo-backend", CONTRACT["info"]["version"])}
+
+
+def test_page_describes_every_field_of_requests_and_every_metric(recording: Recording):
+    page = (ROOT / "docs" / "logs-and-traces.md").read_text(encoding="utf-8")
+    named = {*re.findall(r"`(\w+)`", page)}
+    requests = [line for line in recording.lines if line["event"] == "request"]
+    assert {field for line in requests for field in line} <= named
+    families = {family.name for family in REGISTRY.collect() if family.name.startswith("todo_")}
+    assert {name.removesuffix("_total") for name in named if name.startswith("todo_")} == families

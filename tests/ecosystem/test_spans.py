@@ -4,22 +4,31 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 
 import observability
+from observability.spans import UNTRACED
 from tests.support.command_line import call_todo
 from tests.support.contract_checks import CONTRACT, open_client
-from tests.support.databases import on_sqlite
+from tests.support.databases import on_postgresql, on_sqlite
 from tests.support.otlp_collector import CALLER, Collector, new_trace_id, traceparent
-from tests.support.server import ROOT, Server, run_server
+from tests.support.server import ROOT, Server, eventually, run_server
 from tests.support.users import SECRET, User, new_user
 
 CANARY = "c4n4ry"
 ENDS_WITHIN_S = 8
+ROUTE = "/api/{user_id}/tasks/{task_id}"
+SERVER_ATTRIBUTES = {
+    "url.scheme": "https",
+    "server.address": "todo.example.com",
+    "server.port": 443,
+    "network.protocol.version": "1.1",
+}
 PRINT_IMPORTED = """
 import sys, app, settings
 app.create_app(settings.Settings())
@@ -33,6 +42,7 @@ def settings_for(database_url: str, endpoint: str, delay_ms: int = 50) -> dict[s
         "BETTER_AUTH_SECRET": SECRET,
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": str(delay_ms),
+        "PUBLIC_URL": "https://todo.example.com",
     }
 
 
@@ -64,18 +74,69 @@ def test_statement_is_a_span_below_its_request_and_that_is_below_its_caller(
     trace_id, task = new_trace_id(), ada.create_task(CANARY)
     ada.request("PATCH", f"/{task['id']}", json={"title": CANARY}, headers=traceparent(trace_id))
     request = collector.wait_for_request(trace_id)
-    assert (request.name, request.parent_id, request.is_error) == ("tasks.patch", CALLER, False)
-    assert request.attributes == {
+    assert (request.name, request.parent_id, request.is_error) == (f"PATCH {ROUTE}", CALLER, False)
+    assert request.attributes == SERVER_ATTRIBUTES | {
         "http.request.method": "PATCH",
-        "http.route": "/api/{user_id}/tasks/{task_id}",
+        "http.route": ROUTE,
         "http.response.status_code": 200,
     }
     assert request.resource["service.name"] == "todo-backend"
     assert request.resource["service.version"] == CONTRACT["info"]["version"]
     assert f'"trace_id":"{trace_id}","parent_id":"{CALLER}","span_id":"{request.span_id}"' in server.log
-    [statement] = [s for s in collector.spans if s.trace_id == trace_id and s is not request]
-    assert (statement.name, statement.parent_id) == ("UPDATE", request.span_id)
-    assert "UPDATE tasks" in statement.attributes["db.query.text"]
+    commit, statement = collector.find_statements(trace_id)
+    assert (statement.name, statement.parent_id) == ("UPDATE tasks", request.span_id)
+    assert "UPDATE tasks" in statement.attributes.pop("db.query.text")
+    assert statement.attributes == {
+        "db.system.name": "sqlite",
+        "db.operation.name": "UPDATE",
+        "db.collection.name": "tasks",
+        "db.query.summary": "UPDATE tasks",
+    }
+    assert (commit.name, commit.parent_id) == ("COMMIT", request.span_id)
+
+
+@on_postgresql
+def test_transaction_and_its_connection_are_spans_with_the_address_of_postgresql(
+    server: Server, collector: Collector, ada: User
+):
+    trace_id = new_trace_id()
+    ada.request("POST", json={"title": "x"}, headers=traceparent(trace_id) | {"Idempotency-Key": "x"})
+    collector.wait_for_request(trace_id)
+    statements = collector.find_statements(trace_id)
+    names = [span.name for span in statements if span.name != "connect"]
+    assert (names[0], names[-1]) == ("BEGIN", "COMMIT")
+    assert {"INSERT idempotency_keys", "INSERT tasks"} <= {*names}
+    url = make_url(server.settings["DATABASE_URL"])
+    address = {"db.system.name": "postgresql", "db.namespace": url.database, "server.address": url.host}
+    address["server.port"] = url.port
+    for span in statements:
+        assert span.attributes | address == span.attributes
+
+
+def test_probes_and_scrapes_are_not_traced(collector: Collector, ada: User):
+    traced = new_trace_id()
+    untraced = [new_trace_id() for _ in UNTRACED]
+    for path, trace_id in zip(UNTRACED, untraced, strict=True):
+        assert ada.http.get(path, headers=traceparent(trace_id)).status_code == 200
+    ada.request("GET", headers=traceparent(traced))
+    collector.wait_for_request(traced)
+    assert [span for span in collector.spans if span.trace_id in untraced] == []
+
+
+@on_postgresql
+def test_request_that_waits_for_a_connection_says_so(
+    collector: Collector, new_database: Callable[[], str], folder: Path
+):
+    with (
+        collector.serve() as endpoint,
+        run_server(folder, DATABASE_POOL_SIZE="1", **settings_for(new_database(), endpoint)) as server,
+        open_client(server.url) as http,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        ada = new_user(http)
+        for _ in range(20):
+            [*pool.map(lambda _: ada.get(), range(8))]
+        assert eventually(lambda: "wait for a connection" in {s.name for s in collector.spans}, within_s=10)
 
 
 @on_sqlite
@@ -85,7 +146,7 @@ def test_request_without_a_caller_begins_a_trace(server: Server, collector: Coll
     [line] = [line for line in server.log.splitlines() if request_id in line]
     trace_id = line.partition('"trace_id":"')[2][:32]
     span = collector.wait_for_request(trace_id)
-    assert (span.name, span.parent_id) == ("tasks.list", "")
+    assert (span.name, span.parent_id) == ("GET /api/{user_id}/tasks", "")
     assert f'"span_id":"{span.span_id}"' in line
 
 
@@ -108,8 +169,11 @@ def test_rejected_request_is_no_error_and_an_unknown_path_and_method_are_not_sen
     assert (span.attributes["http.response.status_code"], span.is_error) == (404, False)
     ada.http.request("PROPFIND", f"/{CANARY}?{CANARY}", headers=traceparent(unknown))
     span = collector.wait_for_request(unknown)
-    assert span.name == "none"
-    assert span.attributes == {"http.request.method": "_OTHER", "http.response.status_code": 404}
+    assert span.name == "HTTP"
+    assert span.attributes == SERVER_ATTRIBUTES | {
+        "http.request.method": "_OTHER",
+        "http.response.status_code": 404,
+    }
 
 
 def test_failing_statement_is_an_error_and_no_value_is_sent_or_logged(
@@ -125,9 +189,14 @@ def test_failing_statement_is_an_error_and_no_value_is_sent_or_logged(
     request = collector.wait_for_request(trace_id)
     assert request.is_error
     assert request.attributes["error.type"] == "500"
-    [statement] = [s for s in collector.spans if s.trace_id == trace_id and s is not request]
+    statement = next(span for span in collector.find_statements(trace_id) if span.name == "INSERT tasks")
     assert statement.is_error
-    assert statement.attributes["error.type"] in {"IntegrityError", "UniqueViolation"}
+    error = {"error.type": statement.attributes["error.type"]}
+    error |= {"db.response.status_code": statement.attributes.get("db.response.status_code", "")}
+    assert error in (
+        {"error.type": "IntegrityError", "db.response.status_code": ""},
+        {"error.type": "UniqueViolation", "db.response.status_code": "23505"},
+    )
     assert [value for value in (title, CANARY) if value.encode() in collector.raw] == []
     assert title not in server.log
 
@@ -140,9 +209,9 @@ def test_spans_that_are_left_are_sent_at_shutdown(folder: Path, tmp_path: Path):
         run_server(folder, **settings_for(url, endpoint, delay_ms=60_000)) as server,
     ):
         with open_client(server.url) as http:
-            http.get("/health/live", headers=traceparent(trace_id))
+            http.get("/openapi.json", headers=traceparent(trace_id))
         server.stop()
-        assert [span.name for span in collector.find_requests(trace_id)] == ["service.live"]
+        assert [span.name for span in collector.find_requests(trace_id)] == ["GET /openapi.json"]
 
 
 def test_collector_that_hangs_delays_neither_requests_nor_shutdown(folder: Path, tmp_path: Path):

@@ -26,7 +26,7 @@ RAISE = """
 import logging
 from observability import logs
 
-logs.configure("INFO", with_colour=False, is_queued=True)
+logs.configure("INFO", version="1", with_colour=False, is_queued=True)
 for number in range(1000):
     logging.info("record %s", number)
 raise RuntimeError

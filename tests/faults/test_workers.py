@@ -95,7 +95,7 @@ def test_worker_that_stops_responding_is_replaced(start: Start):
         os.kill(stopped, signal.SIGSTOP)
         assert eventually(lambda: bool(read_deaths(server)), within_s=30)
         [death] = read_deaths(server)
-        assert (death["pid"], death["exit_code"]) == (stopped, -signal.SIGKILL)
+        assert (death["worker_pid"], death["exit_code"]) == (stopped, -signal.SIGKILL)
         stop(server)
 
 
@@ -111,7 +111,7 @@ def test_each_death_is_logged_and_the_next_start_is_later_each_time_without_dela
             os.kill(killed[-1], signal.SIGKILL)
             assert eventually(lambda: len(read_deaths(server)) == len(killed), within_s=10)
         deaths = read_deaths(server)
-        assert [death["pid"] for death in deaths] == killed
+        assert [death["worker_pid"] for death in deaths] == killed
         assert [death["restart_in_s"] for death in deaths] == [0, 1, 2, 4]
         assert {(death["level"], death["exit_code"]) for death in deaths} == {("warning", -signal.SIGKILL)}
         assert stop(server) < deaths[-1]["restart_in_s"]

@@ -53,6 +53,11 @@ class Collector:
         server = trace_pb2.Span.SPAN_KIND_SERVER
         return [span for span in self.spans if (span.trace_id, span.kind) == (trace_id, server)]
 
+    def find_statements(self, trace_id: str) -> list[Span]:
+        """Return the spans of that trace that are not requests, in the order in which they ended."""
+        client = trace_pb2.Span.SPAN_KIND_CLIENT
+        return [span for span in self.spans if (span.trace_id, span.kind) == (trace_id, client)]
+
     def wait_for_request(self, trace_id: str) -> Span:
         """Return the span of the only request of that trace as soon as it arrives."""
         assert eventually(lambda: len(self.find_requests(trace_id)) == 1, within_s=10)
