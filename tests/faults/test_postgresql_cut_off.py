@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import psycopg
@@ -12,6 +12,7 @@ from sqlalchemy import make_url
 from tests.faults.load import break_under_load
 from tests.faults.postgresql_site import (
     CONNECTIONS,
+    OF_THE_SERVER,
     RECOVERY_S,
     Site,
     at_once,
@@ -58,6 +59,26 @@ def test_connections_lost_during_use_lose_and_duplicate_nothing(site: Site, is_l
             time.sleep(0.05)
     assert cut_off > 10
     load.check()
+
+
+def test_read_whose_connection_is_lost_is_repeated_once_and_a_write_without_a_key_is_not(site: Site):
+    ada = new_user(site.http)
+    ada.create_task()
+    requests = [ada.get, lambda: ada.post({"title": "Buy bread"})]
+    with ExitStack() as lock:
+        lock.enter_context(site.locked())
+        with under_way(requests) as answers:
+            assert eventually(lambda: waiting(site) == 2, within_s=2)
+            assert site.cut_off("active") == 2
+            assert eventually(lambda: waiting(site) == 1, within_s=2)
+            lock.close()
+            read, write = answers()
+    assert (read.status, write.status) == (200, 503)
+
+
+def waiting(site: Site) -> int:
+    """Return how many statements of the server wait for a lock."""
+    return len(site.sql(f"SELECT {OF_THE_SERVER} AND wait_event_type = 'Lock'"))
 
 
 def test_write_whose_connection_dies_after_its_commit_is_stored_once(site: Site):
