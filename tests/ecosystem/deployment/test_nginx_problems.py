@@ -15,6 +15,7 @@ from tests.ecosystem.deployment.nginx import Nginx, run_nginx
 from tests.ecosystem.deployment.pages import settings_of
 from tests.support.contract_checks import CONTRACT, METHODS, PROBLEM, find_violations
 from tests.support.raw_http import RawResponse, exchange
+from tests.support.server import eventually
 
 LISTED = settings_of("nginx.md")["CORS_ORIGINS"]
 TITLES = {f"urn:todo:problem:{found.code}": found.title for found in (Problem, *Problem.__subclasses__())}
@@ -58,7 +59,6 @@ def case(name: str, status: int, code: str, request: str) -> Case:
     return Case(name, status, request.replace("\n", "\r\n"), f"urn:todo:problem:{code}")
 
 
-HOST = "Host: x\n"
 CASES = [
     case("malformed request line", 400, "unreadable", "GARBAGE\n\n"),
     case("unknown version (505)", 400, "unreadable", "GET / HTTP/3.1\n{}Host: x\n\n"),
@@ -144,7 +144,13 @@ def detail_of(nginx: Nginx, method: str, path: str) -> str:
 
 def test_log_of_nginx_has_the_request_id_and_no_path(nginx: Nginx):
     response = exchange(nginx.url, b"GET /silent?secret HTTP/1.1\r\nHost: x\r\n\r\n")
-    log = (nginx.folder / "problems.log").read_text(encoding="utf-8")
-    [line] = [line for line in log.splitlines() if response.headers["x-request-id"] in line]
+    request_id = response.headers["x-request-id"]
+
+    def find_lines() -> list[str]:
+        log = (nginx.folder / "problems.log").read_text(encoding="utf-8")
+        return [line for line in log.splitlines() if request_id in line]
+
+    assert eventually(lambda: find_lines() != [], within_s=5)  # nginx writes it after the response
+    [line] = find_lines()
     assert " 503 127.0.0.1 upstream=504" in line
     assert "secret" not in line
