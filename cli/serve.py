@@ -5,9 +5,7 @@ from argparse import Namespace
 from importlib import import_module
 
 from cli.errors import CommandError
-from contract.validation import read_version
-from observability import logs
-from server.run import serve
+from server.run import configure_logs, serve
 from settings import Settings
 
 log = logging.getLogger("todo.settings")
@@ -22,12 +20,7 @@ def run(settings: Settings, _arguments: Namespace) -> None:
             raise CommandError(
                 "OTEL_EXPORTER_OTLP_ENDPOINT needs the packages of requirements-otel.lock"
             ) from None
-    logs.configure(
-        settings.log_level,
-        version=read_version(),
-        with_colour=not settings.no_color,
-        is_queued=True,
-    )
+    configure_logs(settings)
     for warning in settings.find_warnings():
         log.warning(warning)
     serve(settings)

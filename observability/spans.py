@@ -21,7 +21,6 @@ from starlette.types import Scope, Send
 
 from observability.logs import SERVICE
 from observability.request_records import RequestRecord
-from observability.traces import Parent
 
 UNTRACED = ("/health/live", "/health/ready", "/metrics")  # probes and scrapes
 FLUSH_TIMEOUT_S = 2  # of the 8 s after SIGTERM; requests may take 5 of them
@@ -85,9 +84,10 @@ class Tracing:
 
         async def serve_in_span(request: Recorded, send: Send) -> None:
             if request.scope["path"] in UNTRACED:
-                return await serve(request, send)
+                await serve(request, send)
+                return
             record = request.record
-            span = self._start(record.method, record.parent)
+            span = self._start(record, request.scope["http_version"])
             ids = span.get_span_context()
             record.fields |= {
                 "trace_id": trace.format_trace_id(ids.trace_id),
@@ -97,22 +97,21 @@ class Tracing:
                 with trace.use_span(span, record_exception=False, set_status_on_exception=False):
                     await serve(request, send)
             finally:
-                span.set_attribute("network.protocol.version", request.scope["http_version"])
-                self._end(span, record.method, record.operation, record.status or 500)
-            return None
+                self._end(span, record)
 
         return serve_in_span
 
-    def _start(self, method: str, parent: Parent | None) -> Span:
+    def _start(self, record: RequestRecord, http_version: str) -> Span:
         """Start the span of a request, as a child of the caller's span."""
-        context = None
+        context, parent = None, record.parent
         if parent is not None:
             flags = TraceFlags(parent.flags)
             ids = int(parent.trace_id, 16), int(parent.span_id, 16)
             context = trace.set_span_in_context(NonRecordingSpan(SpanContext(*ids, True, flags)))
-        return self._tracer.start_span(method, context, SpanKind.SERVER)
+        attributes = self._server | {"network.protocol.version": http_version}
+        return self._tracer.start_span(record.method, context, SpanKind.SERVER, attributes)
 
-    def _end(self, span: Span, method: str, operation: str, status: int) -> None:
+    def _end(self, span: Span, record: RequestRecord) -> None:
         """End the span with the status and the path's template.
 
         It has none of the attributes that contain values of the client: url.path (the user's id), url.query,
@@ -120,10 +119,9 @@ class Tracing:
 
         https://opentelemetry.io/docs/specs/semconv/http/http-spans/
         """
-        route = self._routes.get(operation)
-        span.update_name(f"{method} {route}" if route else "HTTP")
-        span.set_attributes(self._server)
-        span.set_attribute("http.request.method", method if route else "_OTHER")
+        route, status = self._routes.get(record.operation), record.status or 500
+        span.update_name(f"{record.method} {route}" if route else "HTTP")
+        span.set_attribute("http.request.method", record.method if route else "_OTHER")
         span.set_attribute("http.response.status_code", status)
         if route:
             span.set_attribute("http.route", route)
@@ -150,7 +148,7 @@ class Tracing:
         """Return a span for BEGIN, COMMIT, ROLLBACK, or the wait for a connection, if a request is traced."""
         if not trace.get_current_span().is_recording():
             return nullcontext()
-        return self._client_span(_Summary(name, name, None), {})
+        return self._client_span(_Summary(name, None), {})
 
     @contextmanager
     def _client_span(self, summary: "_Summary", attributes: Mapping[str, str]) -> Iterator[None]:
@@ -181,14 +179,15 @@ class Tracing:
 class _Summary(NamedTuple):
     """What a statement does, for the name of its span: `UPDATE tasks`."""
 
-    text: str
     operation: str
     table: str | None
+
+    @property
+    def text(self) -> str:
+        return f"{self.operation} {self.table}" if self.table else self.operation
 
 
 @cache
 def _summarize(sql: str) -> _Summary:
-    operation = sql.split(maxsplit=1)[0]
     found = re.search(r"\b(?:FROM|INTO|UPDATE) (\w+)", sql)
-    table = found[1] if found else None
-    return _Summary(f"{operation} {table}" if table else operation, operation, table)
+    return _Summary(sql.split(maxsplit=1)[0], found[1] if found else None)

@@ -74,10 +74,12 @@ def create_app_from_environment() -> "AsyncApp":
     """Return the app of one worker process."""
     stop_with_supervisor()
     settings = Settings.from_environment()
-    logs.configure(
-        settings.log_level,
-        version=read_version(),
-        with_colour=not settings.no_color,
-        is_queued=True,
-    )
+    configure_logs(settings)
     return create_app(settings)
+
+
+def configure_logs(settings: Settings) -> None:
+    """Send the log records of this process to standard output from a thread."""
+    logs.configure(
+        settings.log_level, version=read_version(), with_colour=not settings.no_color, is_queued=True
+    )

@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -173,6 +174,27 @@ def new_database(server_url: str) -> str:
     with psycopg.connect(_conninfo(server_url), autocommit=True) as connection:
         connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
     return url.set(database=name).render_as_string(hide_password=False)
+
+
+class OwnRoles(NamedTuple):
+    """The roles `todo...` of a page, named after the database at `url`, because a server has each role once.
+
+    The role in `url` is the administrator.
+    """
+
+    url: str
+
+    def execute(self, statements: str, role: str | None = None) -> None:
+        """Execute statements of the page, as the administrator or as one of its roles."""
+        statements = re.sub(r"\btodo(?=\b|_)", str(make_url(self.url).database), statements)
+        with psycopg.connect(self.url_of(role) if role else self.url, autocommit=True) as connection:
+            connection.execute(statements.encode())
+
+    def url_of(self, role: str) -> str:
+        """Return the URL for the role `todo_...` of the page."""
+        url = make_url(self.url)
+        own = url.set(username=f"{url.database}{role.removeprefix('todo')}")
+        return own.render_as_string(hide_password=False)
 
 
 def _conninfo(url: str) -> str:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,11 @@ PATH = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin"))  # whe
 def find(*names: str) -> str | None:
     """Return the path of the first of these programs that is installed."""
     return next((found for name in names if (found := shutil.which(name, path=PATH))), None)
+
+
+def find_uv() -> str | None:
+    """Return the path of uv, which the Makefile installs beside the packages if the system has none."""
+    return shutil.which("uv", path=os.pathsep.join((PATH, f"{sys.prefix}/uv/bin")))
 
 
 def needed(*names: str, package: str) -> str:

@@ -14,8 +14,6 @@ from tests.support.raw_http import connect
 from tests.support.server import eventually, find_free_port
 
 TEMPORARY_FOLDERS = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
-
-
 CERTIFICATES = "/etc/letsencrypt/live/todo.example.com"
 
 

@@ -5,7 +5,6 @@ image.
 """
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -66,7 +65,7 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
 
 def install(folder: Path) -> Path:
     """Create a virtual environment with only the packages of requirements.lock, and return its Python."""
-    uv = shutil.which("uv", path=os.pathsep.join((programs.PATH, f"{sys.prefix}/uv/bin")))
+    uv = programs.find_uv()
     if uv is None:
         programs.leave_out("uv is not installed: run `make install`")
     subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, folder], check=True, timeout=60)

@@ -1,17 +1,14 @@
 """The manifests of deploy/kubernetes: their schemas, Pod Security, times, and the roles of the database."""
 
-import re
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import kubernetes_validate
-import psycopg
 import pytest
 import yaml
 from psycopg.errors import InsufficientPrivilege
-from sqlalchemy import make_url
 
 from server.run import GRACE_S
 from settings import Settings
@@ -20,6 +17,7 @@ from tests.support import programs
 from tests.support.command_line import call_todo
 from tests.support.contract_checks import CONTRACT, open_client
 from tests.support.databases import on_postgresql
+from tests.support.postgresql import OwnRoles
 from tests.support.server import run_server
 from tests.support.users import SECRET, new_user
 
@@ -121,24 +119,17 @@ def test_only_the_api_is_public():
 def test_server_serves_with_a_role_that_may_not_change_the_schema(
     new_database: Callable[[], str], tmp_path: Path
 ):
-    admin_url = new_database()
-    name = str(make_url(admin_url).database)
+    roles = OwnRoles(new_database())
     create, grant = blocks("kubernetes.md", "sql")
     create = create.replace("CREATE DATABASE todo OWNER", "ALTER DATABASE todo OWNER TO")
-
-    def run(statements: str, url: str = admin_url) -> None:
-        # Roles belong to the whole server, which other tests use, too.
-        statements = re.sub(r"\btodo(?=_owner|_server| OWNER)", name, statements)
-        with psycopg.connect(url, autocommit=True) as connection:
-            connection.execute(statements)
-
-    def url_of(role: str) -> str:
-        return admin_url.replace("postgres@", f"{name}_{role}@")
-
-    run(create)
-    run(grant)
-    assert call_todo(tmp_path, "migrate", DATABASE_URL=url_of("owner")).status == 0
-    settings = {"DATABASE_URL": url_of("server"), "RUN_MIGRATIONS": "off", "BETTER_AUTH_SECRET": SECRET}
+    roles.execute(create)
+    roles.execute(grant)
+    assert call_todo(tmp_path, "migrate", DATABASE_URL=roles.url_of("todo_owner")).status == 0
+    settings = {
+        "DATABASE_URL": roles.url_of("todo_server"),
+        "RUN_MIGRATIONS": "off",
+        "BETTER_AUTH_SECRET": SECRET,
+    }
     with run_server(tmp_path, **settings) as server, open_client(server.url) as http:
         ada = new_user(http)
         task = ada.create_task()
@@ -151,4 +142,4 @@ def test_server_serves_with_a_role_that_may_not_change_the_schema(
         "TRUNCATE tasks",
     ):
         with pytest.raises(InsufficientPrivilege):
-            run(statement, url_of("server"))
+            roles.execute(statement, "todo_server")

@@ -10,14 +10,13 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
-from sqlalchemy import make_url, text
-
 from tests.support import postgresql as postgresql_server
 from tests.support.accounts import create_account
 from tests.support.contract_checks import open_client
 from tests.support.databases import on_postgresql
+from tests.support.postgresql import OwnRoles
 from tests.support.programs import needed
-from tests.support.server import ROOT, eventually, open_engine, run_server
+from tests.support.server import ROOT, eventually, run_server
 from tests.support.users import SECRET, User, new_user
 
 PAGE = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
@@ -108,29 +107,20 @@ def test_role_of_the_database_and_the_shared_secret_are_rotated_without_a_failed
     new_database: Callable[[], str], tmp_path: Path
 ):
     create, lock = re.findall(r"```sql\n(.*?)```", PAGE, re.DOTALL)
-    url = new_database()
-    name = str(make_url(url).database)
-
-    def run(statements: str) -> None:
-        statements = re.sub(r"\btodo(?=\b|_[ab])", name, statements)  # roles belong to the whole server
-        with open_engine(url).connect() as connection:
-            connection.execute(text(statements))
-
-    def settings_of(role: str, **secrets: str) -> dict[str, str]:
-        return {"DATABASE_URL": url.replace("postgres@", f"{name}_{role}@"), **secrets}
-
-    run("CREATE ROLE todo; ALTER DATABASE todo OWNER TO todo; ALTER SCHEMA public OWNER TO todo")
-    run(create.replace("todo_b", "todo_a"))
-    before = settings_of("a", BETTER_AUTH_SECRET=SECRET)
-    after = settings_of("b", BETTER_AUTH_SECRET=OTHER_SECRET, BETTER_AUTH_SECRET_PREVIOUS=SECRET)
+    roles = OwnRoles(new_database())
+    before = {"DATABASE_URL": roles.url_of("todo_a"), "BETTER_AUTH_SECRET": SECRET}
+    after = {"DATABASE_URL": roles.url_of("todo_b"), "BETTER_AUTH_SECRET": OTHER_SECRET}
+    after["BETTER_AUTH_SECRET_PREVIOUS"] = SECRET
+    roles.execute("CREATE ROLE todo; ALTER DATABASE todo OWNER TO todo; ALTER SCHEMA public OWNER TO todo")
+    roles.execute(create.replace("todo_b", "todo_a"))
     with ExitStack() as stack:
         old = stack.enter_context(run_server(tmp_path, **before))
         ada = new_user(stack.enter_context(open_client(old.url)))
         with writing(ada) as stored:
-            run(create)
+            roles.execute(create)
             new = stack.enter_context(run_server(tmp_path, **after))
         old.stop()
         ada_there = User(stack.enter_context(open_client(new.url)), ada.id, ada.token)
         with writing(ada_there) as more:
-            run(lock)
+            roles.execute(lock)
         assert len(ada_there.get().json()) == len(stored) + len(more) < 1000

@@ -1,6 +1,5 @@
 """The pages of deploy/ agree with the settings and the timeouts of the server."""
 
-import os
 import re
 import shutil
 import subprocess
@@ -84,7 +83,7 @@ def test_production_installs_only_what_the_server_needs_with_bytecode(tmp_path: 
     for name in names.splitlines():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tmp_path / name)
-    uv = shutil.which("uv", path=os.pathsep.join((programs.PATH, f"{sys.prefix}/uv/bin")))
+    uv = programs.find_uv()
     command = ["make", "production", f"PYTHON={sys.executable}", *([f"UV={uv}"] if uv else [])]
     subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
     [packages] = tmp_path.glob(".venv/lib/python*/site-packages")
